@@ -1,0 +1,5 @@
+//! The protobuf wire format, without messages: <https://protobuf.dev/programming-guides/encoding/>.
+
+mod write;
+
+pub(crate) use write::Writer;
