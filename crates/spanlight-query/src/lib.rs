@@ -1,1 +1,15 @@
-//! Placeholder.
+//! Questions about spans: TraceQL over the store, and traces assembled from their spans.
+//!
+//! Owns the way from a query's syntax tree to DataFusion plans and typed answers, and the shape of a trace. The
+//! language is `spanlight-traceql`'s, the data is `spanlight-store`'s, and what an answer looks like on a wire or a
+//! page is the edge's.
+
+mod answer;
+mod limits;
+mod trace;
+
+pub use answer::{
+    Inspected, MatchedSpan, SearchAnswer, SearchRequest, ServiceSummary, SpanSet, TraceSummary,
+};
+pub use limits::{PartialReason, QueryLimits};
+pub use trace::{Trace, TraceNode};

@@ -1,0 +1,98 @@
+//! How much a query may take, and what it says when it took that much.
+
+use std::fmt;
+use std::time::Duration;
+
+use spanlight_model::TraceId;
+
+/// What one engine allows its queries.
+#[derive(Debug, Clone)]
+pub struct QueryLimits {
+    /// A search answers with what it has after this time.
+    pub search_time_limit: Duration,
+    /// Bytes that all running queries of the engine may hold together.
+    pub memory_bytes: usize,
+    /// The most traces that one answer may hold.
+    pub traces_max: usize,
+    /// The most spans of one trace that a search answer may hold.
+    pub spans_per_trace_max: usize,
+    /// A trace is in a time range when its own interval overlaps it, while what matches may lie before or after the
+    /// range; matches up to this far outside are looked for.
+    pub trace_length: Duration,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            search_time_limit: Duration::from_secs(10),
+            memory_bytes: 128 << 20,
+            traces_max: 1_000,
+            spans_per_trace_max: 100,
+            trace_length: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// Why an answer is not complete. `Display` says it to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartialReason {
+    /// The time was up.
+    TimeLimit {
+        /// The time that was allowed.
+        limit: Duration,
+    },
+    /// The memory was full.
+    MemoryLimit {
+        /// The bytes that all running queries may hold.
+        limit_bytes: usize,
+    },
+    /// A trace is too large for what memory was left, and was not looked at.
+    TraceTooLarge {
+        /// The trace.
+        trace_id: TraceId,
+    },
+    /// A part of the data could not be read.
+    Unreadable {
+        /// Which part, as the store names it.
+        partition: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl PartialReason {
+    /// A short name for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TimeLimit { .. } => "time_limit",
+            Self::MemoryLimit { .. } => "memory_limit",
+            Self::TraceTooLarge { .. } => "trace_too_large",
+            Self::Unreadable { .. } => "unreadable",
+        }
+    }
+}
+
+impl fmt::Display for PartialReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimeLimit { limit } => write!(
+                formatter,
+                "the search stopped after {limit:?}, its time limit; older traces may be missing: \
+                 narrow the time range or the query"
+            ),
+            Self::MemoryLimit { limit_bytes } => write!(
+                formatter,
+                "the running queries filled the {limit_bytes} bytes that they may hold; older traces may be \
+                 missing: narrow the time range or the query"
+            ),
+            Self::TraceTooLarge { trace_id } => write!(
+                formatter,
+                "trace {trace_id} does not fit the memory that queries may hold, and was not searched"
+            ),
+            Self::Unreadable { partition, message } => {
+                write!(formatter, "{partition} could not be read: {message}")
+            }
+        }
+    }
+}
