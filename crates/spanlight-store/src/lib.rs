@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Everything that Spanlight keeps: the log that makes an acknowledgement a promise, the hot tier that shows a span
+//! before it is acknowledged, and the cold tier, a Delta table of Parquet files.
+//!
+//! The only crate that knows the layout of the data directory. Owns durability, recovery, flushing and retention;
+//! knows no protocol and no query language. `log/FORMAT.md` and `cold/TABLE.md` describe the bytes.
+
+mod clock;
+mod error;
+mod hot;
+mod options;
+mod scan;
+mod snapshot;
+mod statistics;
+mod store;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{AppendError, FlushError, OpenError, ReadError};
+pub use options::{FsyncPolicy, StoreOptions};
+pub use scan::{Partition, ScanColumns, ScanRequest};
+pub use snapshot::Snapshot;
+pub use statistics::{
+    ColdStatistics, DamageStatistics, FlushStatistics, Health, HotStatistics, LogStatistics,
+    Statistics,
+};
+pub use store::Store;

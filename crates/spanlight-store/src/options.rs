@@ -1,0 +1,63 @@
+//! What a store can be told when it is opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+
+/// When the log is synced to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FsyncPolicy {
+    /// Before every acknowledgement: an acknowledged span survives a power cut.
+    #[default]
+    Always,
+    /// When the operating system likes: an acknowledged span survives a crash of the process, not of the machine.
+    Never,
+}
+
+/// How a store behaves; [`StoreOptions::new`] has the defaults.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    /// The directory that the store owns. Made when it is missing.
+    pub data_dir: PathBuf,
+    /// When the log is synced.
+    pub fsync: FsyncPolicy,
+    /// Bytes of memory that spans may take before they are in the cold tier; half of it triggers a flush, all of it
+    /// refuses new spans.
+    pub hot_bytes: usize,
+    /// Age at which spans move to the cold tier, by the time of their receipt.
+    pub hot_window: Duration,
+    /// Age at which spans are deleted, by the time of their receipt; `None` keeps them for ever.
+    pub retention: Option<Duration>,
+    /// How long a file that left the table stays on disk, for readers that still hold it.
+    pub tombstone_grace: Duration,
+    /// Bytes at which a new segment of the log is begun.
+    pub segment_bytes: u64,
+    /// Bytes that may wait for the log's writer.
+    pub queue_bytes: usize,
+    /// How often the background task looks whether there is something to flush or to delete.
+    pub maintenance_interval: Duration,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl StoreOptions {
+    /// The defaults, in this directory.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            fsync: FsyncPolicy::Always,
+            hot_bytes: 192 << 20,
+            hot_window: Duration::from_secs(15 * 60),
+            retention: None,
+            tombstone_grace: Duration::from_secs(10 * 60),
+            segment_bytes: 64 << 20,
+            queue_bytes: 64 << 20,
+            maintenance_interval: Duration::from_secs(1),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
