@@ -1,0 +1,212 @@
+//! Regular expressions of `=~` and `!~`: RE2's syntax, anchored at both ends, on the `regex` crate.
+//!
+//! The two dialects differ where RE2 is plainer: `\d`, `\s`, `\w` and `\b` know ASCII only, a bracket expression has
+//! no set operations and no nesting, `\Q…\E` quotes, `\<` is a `<`, and there is no verbose mode. [`translate`]
+//! bridges that, so that a pattern means what it means in every other TraceQL.
+
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+/// What a compiled pattern may take; `regex` would allow ten times that.
+const COMPILED_BYTES_MAX: usize = 1024 * 1024;
+
+/// A pattern that compiles. Two are equal when their texts are.
+#[derive(Clone)]
+pub struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    /// Compiles `text`.
+    ///
+    /// # Errors
+    /// When it is no regular expression or one that is too large; the error says why, on one line.
+    pub fn new(text: &str) -> Result<Self, PatternError> {
+        let translated = translate(text)?;
+        // Alone first: `a)|(b` must not become right by what is put around it.
+        let compile = |pattern: &str| {
+            RegexBuilder::new(pattern)
+                .dot_matches_new_line(true)
+                .size_limit(COMPILED_BYTES_MAX)
+                .build()
+                .map_err(|error| PatternError(reason(&error)))
+        };
+        compile(&translated)?;
+        Ok(Self {
+            text: text.to_owned(),
+            regex: compile(&format!(r"\A(?:{translated})\z"))?,
+        })
+    }
+
+    /// The pattern as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The compiled pattern: anchored, `.` matches a newline.
+    #[must_use]
+    pub fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
+    /// Whether the whole of `value` matches.
+    #[must_use]
+    pub fn is_match(&self, value: &str) -> bool {
+        self.regex.is_match(value)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pattern({:?})", self.text)
+    }
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatternError(String);
+
+/// The last line of the `regex` crate's picture of the fault.
+fn reason(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(_) => "it is too large when compiled".to_owned(),
+        error => {
+            let text = error.to_string();
+            let line = text.lines().last().unwrap_or_default();
+            line.strip_prefix("error: ").unwrap_or(line).to_owned()
+        }
+    }
+}
+
+/// RE2's text in the `regex` crate's dialect.
+fn translate(text: &str) -> Result<String, PatternError> {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let after = &rest[next.len_utf8()..];
+        rest = match next {
+            '\\' => escape(after, &mut out, false),
+            '[' => bracket(after, &mut out),
+            '(' => group(after, &mut out)?,
+            other => {
+                out.push(other);
+                after
+            }
+        };
+    }
+    Ok(out)
+}
+
+/// What follows a backslash; returns what is left.
+fn escape<'a>(rest: &'a str, out: &mut String, in_bracket: bool) -> &'a str {
+    let Some(letter) = rest.chars().next() else {
+        out.push('\\');
+        return rest;
+    };
+    let after = &rest[letter.len_utf8()..];
+    match letter {
+        'd' => out.push_str("[0-9]"),
+        'D' => out.push_str("[^0-9]"),
+        's' => out.push_str(r"[\t\n\f\r ]"),
+        'S' => out.push_str(r"[^\t\n\f\r ]"),
+        'w' => out.push_str("[0-9A-Za-z_]"),
+        'W' => out.push_str("[^0-9A-Za-z_]"),
+        '<' | '>' => out.push(letter),
+        'b' if !in_bracket => out.push_str(r"(?-u:\b)"),
+        'Q' if !in_bracket => {
+            let (literal, after) = after.split_once(r"\E").unwrap_or((after, ""));
+            out.push_str(&regex::escape(literal));
+            return after;
+        }
+        other => {
+            out.push('\\');
+            out.push(other);
+        }
+    }
+    after
+}
+
+/// What follows `[`, up to and with the closing `]`; returns what is left.
+fn bracket<'a>(mut rest: &'a str, out: &mut String) -> &'a str {
+    out.push('[');
+    if let Some(after) = rest.strip_prefix('^') {
+        out.push('^');
+        rest = after;
+    }
+    if let Some(after) = rest.strip_prefix(']') {
+        out.push_str(r"\]");
+        rest = after;
+    }
+    let mut previous = '[';
+    while let Some(next) = rest.chars().next() {
+        let after = &rest[next.len_utf8()..];
+        rest = match next {
+            ']' => {
+                out.push(']');
+                return after;
+            }
+            '\\' => escape(after, out, true),
+            '[' => match posix_class(rest) {
+                Some(class) => {
+                    out.push_str(class);
+                    &rest[class.len()..]
+                }
+                None => {
+                    out.push_str(r"\[");
+                    after
+                }
+            },
+            // Twice in a row these are set operations there.
+            '&' | '~' | '-' if previous == next => {
+                out.push('\\');
+                out.push(next);
+                after
+            }
+            other => {
+                out.push(other);
+                after
+            }
+        };
+        previous = next;
+    }
+    rest
+}
+
+/// `[:alpha:]` and so on at the start of `text`.
+fn posix_class(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix("[:")?;
+    let end = inner.find(":]")?;
+    let name = inner[..end].strip_prefix('^').unwrap_or(&inner[..end]);
+    name.bytes()
+        .all(|byte| byte.is_ascii_lowercase())
+        .then(|| &text[..end + 4])
+}
+
+/// What follows `(`, as far as RE2 knows fewer flags; returns what is left.
+fn group<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, PatternError> {
+    out.push('(');
+    let Some(flags) = rest.strip_prefix('?') else {
+        return Ok(rest);
+    };
+    let end = flags.find([')', ':', '<', '>']).unwrap_or(flags.len());
+    match flags[..end]
+        .chars()
+        .find(|&flag| matches!(flag, 'x' | 'u' | 'R'))
+    {
+        Some(flag) => Err(PatternError(format!("unrecognized flag {flag:?}"))),
+        None => Ok(rest),
+    }
+}
+
+#[cfg(test)]
+mod tests;

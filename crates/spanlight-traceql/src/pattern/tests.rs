@@ -1,0 +1,73 @@
+//! What a pattern matches, beside what it would match without the translation.
+
+use super::Pattern;
+
+fn matches(pattern: &str, value: &str) -> bool {
+    Pattern::new(pattern).unwrap().is_match(value)
+}
+
+fn fault(pattern: &str) -> String {
+    Pattern::new(pattern).unwrap_err().to_string()
+}
+
+#[test]
+fn a_pattern_matches_the_whole_value() {
+    assert!(matches("ab", "ab"));
+    assert!(!matches("ab", "abc"));
+    assert!(!matches("ab", "cab"));
+    assert!(matches("a|bc", "bc"));
+    assert!(!matches("a|bc", "ac"));
+    assert!(matches("", ""));
+    assert!(!matches("", "a"));
+    assert!(matches("^ab$", "ab"));
+}
+
+#[test]
+fn a_dot_matches_a_newline_and_case_counts() {
+    assert!(matches("a.*f", "abc\ndef"));
+    assert!(!matches("(?-s)a.*f", "abc\ndef"));
+    assert!(!matches("AB", "ab"));
+    assert!(matches("(?i)AB", "ab"));
+}
+
+#[test]
+fn classes_are_ascii() {
+    assert!(matches(r"\w+", "a_1"));
+    assert!(!matches(r"\w", "é"));
+    assert!(matches(r"\W", "é"));
+    assert!(!matches(r"\d", "٣"));
+    assert!(matches(r"[\d.]+", "1.5"));
+    assert!(matches(r"[^\s]+", "a\u{a0}b"));
+    assert!(matches(r"\Ba\B|a\b.*", "aé"));
+    assert!(matches(r"\pL", "é"));
+}
+
+#[test]
+fn brackets_have_no_set_operations() {
+    assert!(matches("[a&&b]+", "a&b"));
+    assert!(matches("[[a]+", "[a"));
+    assert!(matches("[a~~b]", "~"));
+    assert!(matches("[]a]+", "]a"));
+    assert!(matches("[^]a]", "b"));
+    assert!(matches("[+--]", ","));
+    assert!(matches("[[:alpha:]_]+", "a_b"));
+    assert!(matches(r"[\]x]+", "]x"));
+}
+
+#[test]
+fn quoting_and_escaped_brackets_are_literal() {
+    assert!(matches(r"\Qa.b\E+", "a.bb"));
+    assert!(!matches(r"\Qa.b\E", "axb"));
+    assert!(matches(r"\Q[", "["));
+    assert!(matches(r"\<a\>", "<a>"));
+}
+
+#[test]
+fn faults_are_one_line() {
+    insta::assert_snapshot!(fault("["), @"unclosed character class");
+    insta::assert_snapshot!(fault("a)|(b"), @"unopened group");
+    insta::assert_snapshot!(fault("(?=a)"), @"look-around, including look-ahead and look-behind, is not supported");
+    insta::assert_snapshot!(fault("(?x)a # b"), @"unrecognized flag 'x'");
+    insta::assert_snapshot!(fault(r"\"), @"incomplete escape sequence, reached end of pattern prematurely");
+    insta::assert_snapshot!(fault("(?:a{1000}){1000}"), @"it is too large when compiled");
+}
