@@ -1,0 +1,21 @@
+//! Configuration: every setting once, with its name, kind, default and words ([`Settings`]), and the ways to set it.
+//!
+//! A setting has one name in three places, the later winning: a TOML file, the environment
+//! (`SPANLIGHT_SECTION__KEY`) and `--set section.key=value`. Whatever is unknown or does not fit is an error that
+//! says where it stands. What the settings do is up to those who read them.
+
+mod error;
+mod layers;
+mod print;
+mod registry;
+mod value;
+
+pub use error::{ConfigError, Place};
+pub use layers::{Override, Sources};
+pub use registry::{Limits, Log, Receivers, Settings, Storage};
+pub use value::{Address, ByteSize, Fsync, LogFormat, LogLevel};
+
+pub(crate) use value::write_duration;
+
+#[cfg(test)]
+mod tests;
