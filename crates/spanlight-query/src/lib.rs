@@ -5,11 +5,18 @@
 //! page is the edge's.
 
 mod answer;
+mod engine;
+mod error;
 mod limits;
+mod load;
+mod search;
 mod trace;
+mod tree;
 
 pub use answer::{
     Inspected, MatchedSpan, SearchAnswer, SearchRequest, ServiceSummary, SpanSet, TraceSummary,
 };
+pub use engine::QueryEngine;
+pub use error::QueryError;
 pub use limits::{PartialReason, QueryLimits};
 pub use trace::{Trace, TraceNode};

@@ -1,8 +1,18 @@
 //! A trace by its id: every span once, in the order of its tree.
 
-use spanlight_model::SpanBatch;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use arrow_array::UInt32Array;
+use arrow_schema::ArrowError;
+use datafusion::execution::memory_pool::MemoryPool;
+use spanlight_model::{SpanBatch, TraceId};
+use spanlight_store::{ScanColumns, Snapshot};
+
+use crate::error::QueryError;
 use crate::limits::PartialReason;
+use crate::load::{self, Loaded};
+use crate::tree::{self, Place, SharedIds, Tree};
 
 /// An assembled trace.
 #[derive(Debug, Clone)]
@@ -32,4 +42,75 @@ pub struct TraceNode {
     pub cycle: bool,
     /// The span does not hold up its parent: it consumes what the parent produced, or starts after the parent ended.
     pub asynchronous: bool,
+}
+
+/// Loads and assembles a trace; `None` when there are no spans of it.
+pub(crate) async fn load(
+    snapshot: &Snapshot,
+    limit_bytes: usize,
+    memory: &Arc<dyn MemoryPool>,
+    id: TraceId,
+) -> Result<Option<Trace>, QueryError> {
+    let ids = Arc::new(BTreeSet::from([id]));
+    let loaded = load::load(snapshot, ids, ScanColumns::ALL, memory)
+        .await
+        .map_err(|_| QueryError::Memory { limit_bytes })?;
+    tokio::task::spawn_blocking(move || assemble(&loaded, id))
+        .await
+        .map_err(|error| QueryError::Internal(error.to_string()))?
+        .map_err(|error| QueryError::Internal(error.to_string()))
+}
+
+/// The trace of the parts: repeats resolved, in the order of the tree.
+fn assemble(loaded: &Loaded, id: TraceId) -> Result<Option<Trace>, ArrowError> {
+    let mut rows_of_parts = Vec::with_capacity(loaded.parts.len());
+    for part in &loaded.parts {
+        let columns = part.columns();
+        let rows = (0..part.num_spans()).filter(|&row| columns.trace_id(row) == id);
+        rows_of_parts.push(part.take(&rows.map(|row| row as u32).collect::<Vec<_>>().into())?);
+    }
+    let all = SpanBatch::concat(&rows_of_parts)?;
+    if all.is_empty() && loaded.partial.is_empty() {
+        return Ok(None);
+    }
+    let columns = all.columns();
+    let places: Vec<Place> = (0..all.num_spans())
+        .map(|row| Place::of(&columns, row))
+        .collect();
+    let rows = tree::distinct(&places);
+    let places: Vec<Place> = rows.iter().map(|&row| places[row]).collect();
+    let tree = Tree::build(&places, SharedIds::Nested);
+    let order: UInt32Array = tree
+        .order
+        .iter()
+        .map(|&at| rows[at as usize] as u32)
+        .collect::<Vec<_>>()
+        .into();
+    Ok(Some(Trace {
+        batch: all.take(&order)?,
+        nodes: nodes(&tree, &places),
+        partial: loaded.partial.clone(),
+    }))
+}
+
+fn nodes(tree: &Tree, places: &[Place]) -> Vec<TraceNode> {
+    let mut row_of = vec![0; places.len()];
+    for (row, &at) in tree.order.iter().enumerate() {
+        row_of[at as usize] = row;
+    }
+    let node = |&position: &u32| {
+        let at = position as usize;
+        let parent = tree.parent(position);
+        TraceNode {
+            depth: tree.depths[at],
+            parent: parent.map(|parent| row_of[parent]),
+            child_count: tree.child_counts[at],
+            descendant_count: tree.descendant_counts[at],
+            orphan: tree.orphans[at],
+            cycle: tree.cut[at],
+            asynchronous: parent
+                .is_some_and(|parent| tree::is_asynchronous(&places[parent], &places[at])),
+        }
+    };
+    tree.order.iter().map(node).collect()
 }

@@ -70,7 +70,10 @@ fn an_orphan_stands_among_the_roots_at_its_time() {
 
 #[test]
 fn cycles_are_cut_above_their_earliest_span() {
-    assert_eq!(shape("1<2@5 2<1@3 3<1@6", SharedIds::Nested), "0:2! 1:1 2:3");
+    assert_eq!(
+        shape("1<2@5 2<1@3 3<1@6", SharedIds::Nested),
+        "0:2! 1:1 2:3"
+    );
     assert_eq!(shape("1<1@0 2<1@1", SharedIds::Nested), "0:1! 1:2");
     // A tail that leads into a cycle.
     assert_eq!(

@@ -1,0 +1,71 @@
+//! The engine: a store, what its queries may take, and the questions that can be asked.
+
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+use spanlight_model::TraceId;
+use spanlight_store::Store;
+
+use crate::answer::{SearchAnswer, SearchRequest};
+use crate::error::QueryError;
+use crate::limits::QueryLimits;
+use crate::trace::Trace;
+use crate::{search, trace};
+
+/// Answers questions about the spans of a store. Cheap to clone; clones share their memory.
+///
+/// Each question sees the store as it is when it is asked: what was acknowledged before is there. Dropping the future
+/// of a question ends its work.
+#[derive(Debug, Clone)]
+pub struct QueryEngine {
+    store: Store,
+    limits: Arc<QueryLimits>,
+    memory: Arc<dyn MemoryPool>,
+}
+
+impl QueryEngine {
+    /// An engine over this store.
+    #[must_use]
+    pub fn new(store: Store, limits: QueryLimits) -> Self {
+        Self {
+            store,
+            memory: Arc::new(GreedyMemoryPool::new(limits.memory_bytes)),
+            limits: Arc::new(limits),
+        }
+    }
+
+    /// What the engine allows its queries.
+    #[must_use]
+    pub fn limits(&self) -> &QueryLimits {
+        &self.limits
+    }
+
+    /// Bytes that the running queries hold.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.reserved()
+    }
+
+    /// Finds traces.
+    ///
+    /// # Errors
+    /// When the query is no TraceQL, asks for what is not there yet, or a parameter is out of bounds. Data that cannot
+    /// be read, and limits that are reached on the way, make the answer partial instead.
+    pub async fn search(&self, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
+        search::run(self.store.snapshot(), &self.limits, &self.memory, &request).await
+    }
+
+    /// The trace of this id, with all that the store has of it; `None` when it has nothing.
+    ///
+    /// # Errors
+    /// When the trace does not fit the memory that queries may hold.
+    pub async fn trace(&self, id: TraceId) -> Result<Option<Trace>, QueryError> {
+        trace::load(
+            &self.store.snapshot(),
+            self.limits.memory_bytes,
+            &self.memory,
+            id,
+        )
+        .await
+    }
+}

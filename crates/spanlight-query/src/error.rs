@@ -1,0 +1,58 @@
+//! Why a question has no answer.
+
+use std::ops::Range;
+
+/// A query that could not be answered. What can be answered in part is no error; see [`crate::PartialReason`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The text is no TraceQL.
+    #[error(transparent)]
+    Syntax(spanlight_traceql::Error),
+    /// TraceQL that this version does not execute.
+    #[error("{message}")]
+    Unsupported {
+        /// What, and what to do instead.
+        message: String,
+        /// The bytes of the query that ask for it.
+        position: Range<usize>,
+    },
+    /// A parameter is beyond what is allowed.
+    #[error("{message}")]
+    Limit {
+        /// Which, and what is allowed.
+        message: String,
+    },
+    /// The cursor is not one that an answer gave, or belongs to another query.
+    #[error(
+        "the cursor does not belong to this search: repeat the search that returned it, with the same query \
+         and time range, or leave the cursor out"
+    )]
+    Cursor,
+    /// The time range ends before it starts.
+    #[error("the time range ends before it starts")]
+    TimeRange,
+    /// The running queries hold all the memory that they may.
+    #[error(
+        "the running queries hold the {limit_bytes} bytes that they may; try again when they are done"
+    )]
+    Memory {
+        /// The bytes that all running queries may hold.
+        limit_bytes: usize,
+    },
+    /// A fault of Spanlight.
+    #[error("the query failed: {0}")]
+    Internal(String),
+}
+
+impl From<spanlight_traceql::Error> for QueryError {
+    fn from(error: spanlight_traceql::Error) -> Self {
+        match error.kind {
+            spanlight_traceql::ErrorKind::Unsupported => Self::Unsupported {
+                message: error.message,
+                position: error.position,
+            },
+            _ => Self::Syntax(error),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Reading all spans of given traces from the store, straight, without a plan: the store skips what has none of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use futures::{StreamExt as _, stream};
+use spanlight_model::{SpanBatch, TraceId};
+use spanlight_store::{ReadError, ScanColumns, ScanRequest, Snapshot};
+
+use crate::answer::Inspected;
+use crate::limits::PartialReason;
+
+/// Partitions that are read at the same time.
+const PARTITIONS_AT_ONCE: usize = 8;
+
+/// The spans of some traces, still with repeats, and the memory that they take.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// Batches that hold spans of the traces, and may hold others.
+    pub(crate) parts: Vec<SpanBatch>,
+    pub(crate) partial: Vec<PartialReason>,
+    pub(crate) inspected: Inspected,
+    /// Held as long as the parts.
+    memory: MemoryReservation,
+}
+
+/// The memory is full.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MemoryFull;
+
+/// Reads the spans of these traces.
+pub(crate) async fn load(
+    snapshot: &Snapshot,
+    ids: Arc<BTreeSet<TraceId>>,
+    columns: ScanColumns,
+    memory: &Arc<dyn MemoryPool>,
+) -> Result<Loaded, MemoryFull> {
+    let request = ScanRequest {
+        time_range: None,
+        trace_ids: Some(ids),
+        columns,
+    };
+    let mut loaded = Loaded {
+        parts: Vec::new(),
+        partial: Vec::new(),
+        inspected: Inspected::default(),
+        memory: MemoryConsumer::new("spans of traces").register(memory),
+    };
+    let partitions = snapshot.partitions(&request);
+    loaded.inspected.partitions = partitions.len() as u64;
+    let mut batches = stream::iter(partitions)
+        .map(|partition| {
+            let name = partition.describe();
+            partition.stream().map(move |read| (name.clone(), read))
+        })
+        .flatten_unordered(PARTITIONS_AT_ONCE);
+    while let Some((partition, read)) = batches.next().await {
+        match read {
+            Ok(batch) => loaded.push(batch)?,
+            Err(error) => loaded.partial.push(unreadable(partition, &error)),
+        }
+    }
+    Ok(loaded)
+}
+
+impl Loaded {
+    fn push(&mut self, batch: SpanBatch) -> Result<(), MemoryFull> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let bytes = batch.byte_size();
+        self.memory.try_grow(bytes).map_err(|_| MemoryFull)?;
+        self.inspected.spans += batch.num_spans() as u64;
+        self.inspected.bytes += bytes as u64;
+        self.parts.push(batch);
+        Ok(())
+    }
+}
+
+/// The reason that an answer lacks what could not be read.
+pub(crate) fn unreadable(partition: String, error: &ReadError) -> PartialReason {
+    PartialReason::Unreadable {
+        partition,
+        message: error.to_string(),
+    }
+}
