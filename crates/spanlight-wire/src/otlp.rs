@@ -3,14 +3,22 @@
 //! `OTLP.md` beside this crate's manifest says which rules of the protocol the code follows, and what it does
 //! where the protocol leaves a choice.
 
+mod encode;
+mod notes;
+mod protobuf;
 mod response;
 
 pub use response::{
     Signal, export_response_json, export_response_protobuf, status_json, status_protobuf,
 };
 
+use std::collections::BTreeMap;
+
 use spanlight_model::SpanBatch;
 
+pub(crate) use encode::{Style, TracesJson, json_text, write_traces};
+
+use crate::protobuf::Writer;
 use crate::{DecodeError, DecodeLimits, Decoded};
 
 /// Reads an `ExportTraceServiceRequest` (or `TracesData`, which has the same bytes).
@@ -22,12 +30,7 @@ pub fn decode_protobuf(
     received_at_unix_nano: i64,
     limits: &DecodeLimits,
 ) -> Result<Decoded, DecodeError> {
-    let _ = (received_at_unix_nano, limits);
-    Err(DecodeError::Protobuf {
-        problem: "not yet",
-        offset: body.len(),
-        path: String::new(),
-    })
+    protobuf::decode(body, received_at_unix_nano, limits)
 }
 
 /// Reads an `ExportTraceServiceRequest` (or `TracesData`) in OTLP's JSON encoding.
@@ -46,13 +49,17 @@ pub fn decode_json(
 /// Writes spans as `TracesData`, which is also an `ExportTraceServiceRequest` and Tempo's `Trace`.
 #[must_use]
 pub fn encode_protobuf(batch: &SpanBatch) -> Vec<u8> {
-    let _ = batch;
-    Vec::new()
+    let mut traces = Writer::default();
+    write_traces(&mut traces, batch);
+    traces.finish()
 }
 
 /// Writes spans as `TracesData` in OTLP's JSON encoding.
 #[must_use]
 pub fn encode_json(batch: &SpanBatch) -> String {
-    let _ = batch;
-    String::new()
+    let traces = TracesJson {
+        batch,
+        style: Style::Otlp,
+    };
+    json_text(&BTreeMap::from([("resourceSpans", traces)]))
 }

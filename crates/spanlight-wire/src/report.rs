@@ -16,11 +16,11 @@ pub struct Decoded {
 pub struct DecodeReport {
     /// Spans that were refused; the sum of `rejections`.
     pub rejected_spans: u64,
-    /// Attributes that were left out of spans, events, links, resources and scopes that were kept.
+    /// Attributes that were left out of spans, events, links, resources and scopes.
     pub dropped_attributes: u64,
-    /// Events that were left out of spans that were kept.
+    /// Events that were left out of spans.
     pub dropped_events: u64,
-    /// Links that were left out of spans that were kept.
+    /// Links that were left out of spans.
     pub dropped_links: u64,
     /// The refused spans by reason.
     pub rejections: RejectionCounts,

@@ -1,0 +1,11 @@
+//! Bytes of real clients, generated requests and hostile input against the public interface.
+
+// mod bad_input;
+mod capture;
+mod dump;
+mod generate;
+// mod otlp_json;
+mod otlp_protobuf;
+// mod responses;
+mod round_trip;
+// mod tempo;
