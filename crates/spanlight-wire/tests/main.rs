@@ -1,5 +1,10 @@
 //! Bytes of real clients, generated requests and hostile input against the public interface.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says where it stopped"
+)]
+
 // mod bad_input;
 mod capture;
 mod dump;
