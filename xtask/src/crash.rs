@@ -1,0 +1,205 @@
+//! The promise of an ack, tested: a real server under load is killed at a random moment, started again, and must have
+//! each acknowledged trace, with each of its spans once. Again and again.
+
+mod ledger;
+mod sender;
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Result, anyhow, bail};
+use clap::Args;
+use ledger::{Ledger, Verdict};
+
+use crate::{
+    http::Client,
+    random::Random,
+    repository,
+    server::{Launch, Scratch, Server},
+};
+
+/// Small limits, so that a kill often meets a flush to the table or the cut of the log.
+const SETTINGS: [&str; 2] = ["limits.hot_bytes=1MiB", "storage.hot_window=1s"];
+/// How many traces of earlier rounds are looked at again after each kill; those of the last round all are.
+const OLD_TRACES_CHECKED: usize = 100;
+/// How many connections check at one time.
+const CHECKERS: usize = 4;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// How often to kill
+    #[arg(long, default_value_t = 30)]
+    rounds: u64,
+    /// Draws the same moments and the same traces again; without it, each run draws its own
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Connections that send
+    #[arg(long, default_value_t = 3)]
+    connections: u64,
+    /// Use the release build
+    #[arg(long)]
+    release: bool,
+    /// The longest time between ready and the kill, in milliseconds
+    #[arg(long, default_value_t = 1_500)]
+    life_ms_max: u64,
+}
+
+impl Options {
+    /// What continuous integration runs.
+    pub(crate) fn with_rounds(rounds: u64) -> Self {
+        Self {
+            rounds,
+            seed: None,
+            connections: 3,
+            release: false,
+            life_ms_max: 1_500,
+        }
+    }
+}
+
+/// Runs the rounds; returns how many there were.
+pub(crate) fn run(options: &Options) -> Result<u64> {
+    let binary = repository::spanlight(options.release)?;
+    let mut scratch = Scratch::new("crash")?;
+    let mut launch = Launch::new(&binary, &scratch.path().join("data"));
+    for setting in SETTINGS {
+        launch = launch.set(setting);
+    }
+    let seed = options.seed.unwrap_or_else(any_seed);
+    println!("killing a server {} times, seed {seed}", options.rounds);
+    let outcome = rounds(options, seed, &launch);
+    if outcome.is_err() {
+        // What the server has on disk is the evidence.
+        println!(
+            "the server's directory is kept: {}",
+            scratch.path().display()
+        );
+        scratch.keep();
+    }
+    outcome.map_err(|error| error.context(format!("again with: cargo xtask crash --seed {seed}")))
+}
+
+fn rounds(options: &Options, seed: u64, launch: &Launch) -> Result<u64> {
+    let mut random = Random::at(seed, u64::MAX);
+    let mut ledger = Ledger::new(seed);
+    let mut total = Verdict::default();
+    let started = Instant::now();
+    for round in 1..=options.rounds {
+        let server = launch.start()?;
+        let ready_after = server.ready_after;
+        sender::send_again(&mut ledger, server.addresses.otlp_http)?;
+        let verdict = check(&mut ledger, &mut random, server.addresses.http)?;
+        report(round, ready_after, &ledger, &verdict);
+        total.add(&verdict);
+        let life = Duration::from_millis(50 + random.below(options.life_ms_max.max(51) - 50));
+        let sent = load(options, server, &ledger, life)?;
+        ledger.begin_round(sent);
+    }
+    // The last kill, then a clean stop: neither may lose anything.
+    for _ in 0..2 {
+        let server = launch.start()?;
+        sender::send_again(&mut ledger, server.addresses.otlp_http)?;
+        let verdict = check(&mut ledger, &mut random, server.addresses.http)?;
+        total.add(&verdict);
+        server.stop()?;
+    }
+    println!(
+        "{} rounds, {} traces acknowledged, {} checks, {} lost, {} partial, {} duplicated, {:.0} s",
+        options.rounds,
+        ledger.acknowledged(),
+        total.checked,
+        total.lost.len(),
+        total.partial.len(),
+        total.duplicated.len(),
+        started.elapsed().as_secs_f64()
+    );
+    if !total.is_good() {
+        bail!("the server broke its promise: {total}");
+    }
+    if ledger.acknowledged() == 0 {
+        bail!("nothing was acknowledged, so nothing was tested");
+    }
+    Ok(options.rounds)
+}
+
+/// Sends from several connections, kills the server after `life`, and returns what each request came to.
+fn load(
+    options: &Options,
+    server: Server,
+    ledger: &Ledger,
+    life: Duration,
+) -> Result<Vec<sender::Request>> {
+    let address = server.addresses.otlp_http;
+    let first = ledger.next();
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..options.connections)
+            .map(|connection| {
+                let (seed, count) = (ledger.seed(), options.connections);
+                scope.spawn(move || sender::send(seed, first, connection, count, address))
+            })
+            .collect();
+        thread::sleep(life);
+        server.kill()?;
+        let mut requests = Vec::new();
+        for sender in senders {
+            requests.extend(sender.join().map_err(|_| anyhow!("a sender panicked"))??);
+        }
+        Ok(requests)
+    })
+}
+
+/// Looks for what the ledger says must be there.
+fn check(ledger: &mut Ledger, random: &mut Random, address: SocketAddr) -> Result<Verdict> {
+    let numbers: BTreeSet<u64> = ledger.to_check(random, OLD_TRACES_CHECKED);
+    let queue = Mutex::new(numbers.into_iter());
+    let ledger = &*ledger;
+    thread::scope(|scope| {
+        let checkers: Vec<_> = (0..CHECKERS)
+            .map(|_| {
+                scope.spawn(|| -> Result<Verdict> {
+                    let mut client = Client::new(address);
+                    let mut verdict = Verdict::default();
+                    loop {
+                        let next = queue
+                            .lock()
+                            .map_err(|_| anyhow!("a checker panicked"))?
+                            .next();
+                        let Some(number) = next else {
+                            return Ok(verdict);
+                        };
+                        ledger.check(number, &mut client, &mut verdict)?;
+                    }
+                })
+            })
+            .collect();
+        let mut verdict = Verdict::default();
+        for checker in checkers {
+            verdict.add(
+                &checker
+                    .join()
+                    .map_err(|_| anyhow!("a checker panicked"))??,
+            );
+        }
+        Ok(verdict)
+    })
+}
+
+fn report(round: u64, ready_after: Duration, ledger: &Ledger, verdict: &Verdict) {
+    println!(
+        "round {round:>3}: ready after {:>5} ms, {:>6} traces acknowledged so far, {verdict}",
+        ready_after.as_millis(),
+        ledger.acknowledged()
+    );
+}
+
+fn any_seed() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    now.as_nanos() as u64 % 1_000_000
+}
