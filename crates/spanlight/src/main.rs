@@ -1,1 +1,3 @@
+//! The `spanlight` command.
+
 fn main() {}
