@@ -229,9 +229,11 @@ impl FieldNode {
     /// The conjunction of `operands`: nested conjunctions are flattened, one operand stays itself.
     #[must_use]
     pub fn and(operands: Vec<FieldExpression>) -> Self {
-        let mut flat = Vec::with_capacity(operands.len());
+        let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
+                // The first chain is taken as it is: chains are built from the left, and copying would be quadratic.
+                Self::And(inner) if flat.is_empty() => flat = inner,
                 Self::And(inner) => flat.extend(inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
@@ -242,9 +244,11 @@ impl FieldNode {
     /// The disjunction of `operands`: nested disjunctions are flattened, one operand stays itself.
     #[must_use]
     pub fn or(operands: Vec<FieldExpression>) -> Self {
-        let mut flat = Vec::with_capacity(operands.len());
+        let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
+                // The first chain is taken as it is: chains are built from the left, and copying would be quadratic.
+                Self::Or(inner) if flat.is_empty() => flat = inner,
                 Self::Or(inner) => flat.extend(inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
@@ -421,7 +425,45 @@ impl Kind {
     }
 }
 
+impl Static {
+    /// The number or duration with the other sign; nothing for other literals and for the least number.
+    #[must_use]
+    pub fn negated(&self) -> Option<Self> {
+        match self {
+            Self::Int(number) => number.checked_neg().map(Self::Int),
+            Self::Float(number) => Some(Self::Float(-number)),
+            Self::Duration(nanos) => nanos.checked_neg().map(Self::Duration),
+            _ => None,
+        }
+    }
+}
+
 impl Arithmetic {
+    const ALL: [Self; 6] = [
+        Self::Add,
+        Self::Subtract,
+        Self::Multiply,
+        Self::Divide,
+        Self::Remainder,
+        Self::Power,
+    ];
+
+    /// How tightly unary `-` and `!` bind, between `*` and `^`.
+    pub(crate) const PREFIX_BINDING: u8 = 5;
+
+    /// How tightly the operator binds, above comparisons at 2.
+    pub(crate) fn binding(self) -> u8 {
+        match self {
+            Self::Add | Self::Subtract => 3,
+            Self::Multiply | Self::Divide | Self::Remainder => 4,
+            Self::Power => 6,
+        }
+    }
+
+    pub(crate) fn from_symbol(symbol: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == symbol)
+    }
+
     /// As written.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -437,6 +479,19 @@ impl Arithmetic {
 }
 
 impl Comparison {
+    const ALL: [Self; 6] = [
+        Self::Equal,
+        Self::NotEqual,
+        Self::Less,
+        Self::LessOrEqual,
+        Self::Greater,
+        Self::GreaterOrEqual,
+    ];
+
+    pub(crate) fn from_symbol(symbol: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == symbol)
+    }
+
     /// As written.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -35,7 +35,7 @@ pub type SpansetExpression = Located<SpansetNode>;
 pub enum SpansetNode {
     /// `{ expression }`; `{ }` is `None` and selects every span.
     Filter(Option<FieldExpression>),
-    /// A pipeline in parentheses, of at least two stages.
+    /// A pipeline in parentheses: more than a spanset expression alone.
     Pipeline(Pipeline),
     /// Traces in which every operand selects something; the union of what they select. At least two operands, none of
     /// them an `And`.
@@ -189,9 +189,11 @@ impl SpansetNode {
     /// The conjunction of `operands`: nested conjunctions are flattened, one operand stays itself.
     #[must_use]
     pub fn and(operands: Vec<SpansetExpression>) -> Self {
-        let mut flat = Vec::with_capacity(operands.len());
+        let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
+                // The first chain is taken as it is: chains are built from the left, and copying would be quadratic.
+                Self::And(inner) if flat.is_empty() => flat = inner,
                 Self::And(inner) => flat.extend(inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
@@ -202,9 +204,11 @@ impl SpansetNode {
     /// The disjunction of `operands`: nested disjunctions are flattened, one operand stays itself.
     #[must_use]
     pub fn or(operands: Vec<SpansetExpression>) -> Self {
-        let mut flat = Vec::with_capacity(operands.len());
+        let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
+                // The first chain is taken as it is: chains are built from the left, and copying would be quadratic.
+                Self::Or(inner) if flat.is_empty() => flat = inner,
                 Self::Or(inner) => flat.extend(inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
@@ -297,6 +301,17 @@ impl AggregateFunction {
 }
 
 impl StructuralOperator {
+    pub(crate) fn from_symbol(symbol: &str) -> Option<Self> {
+        use {Relation as R, StructuralForm as F};
+        [F::Plain, F::Negated, F::Union]
+            .into_iter()
+            .flat_map(|form| {
+                [R::Child, R::Parent, R::Descendant, R::Ancestor, R::Sibling]
+                    .map(|relation| Self { relation, form })
+            })
+            .find(|it| it.as_str() == symbol)
+    }
+
     /// As written.
     #[must_use]
     pub fn as_str(self) -> &'static str {
