@@ -13,6 +13,12 @@ pub(crate) struct View {
     pub(crate) hot: HotTier,
 }
 
+impl View {
+    pub(crate) fn with_hot(&self, hot: HotTier) -> Self {
+        Self { hot }
+    }
+}
+
 /// The current view. Readers never wait; writers take turns.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
