@@ -199,6 +199,3 @@ fn is_word_start(c: char) -> bool {
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
-
-#[cfg(test)]
-mod tests;

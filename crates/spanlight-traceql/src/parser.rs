@@ -183,6 +183,3 @@ fn above(height: usize, position: &Range<usize>) -> Parsed<usize> {
     }
     Ok(height + 1)
 }
-
-#[cfg(test)]
-mod tests;

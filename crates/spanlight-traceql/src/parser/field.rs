@@ -237,8 +237,8 @@ impl<'a> Parser<'a> {
                 fault.hint(format!(
                     "`{word}( )` stands after a `|`: {{ … }} | {word}(…)"
                 ))
-            } else if after.starts_with('.') {
-                fault.hint(suggest::attribute(word))
+            } else if suggest::SCOPES.contains(&word) && after.trim_start().starts_with('.') {
+                fault.hint(format!("write `{word}.` and the name without blanks"))
             } else {
                 fault.hint(suggest::word(word))
             },
