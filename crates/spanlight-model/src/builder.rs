@@ -152,6 +152,20 @@ impl SpanBatchBuilder {
         ScopeRow::new(self)
     }
 
+    /// Sets the schema of a committed resource: JSON brings it after the spans.
+    pub fn set_resource_schema_url(&mut self, resource: ResourceIndex, url: &str) {
+        if let Some(slot) = self.resources.schema_urls.get_mut(resource.0 as usize) {
+            url.clone_into(slot);
+        }
+    }
+
+    /// Sets the schema of a committed scope: JSON brings it after the spans.
+    pub fn set_scope_schema_url(&mut self, scope: ScopeIndex, url: &str) {
+        if let Some(slot) = self.scopes.schema_urls.get_mut(scope.0 as usize) {
+            url.clone_into(slot);
+        }
+    }
+
     /// Begins a span of this resource and scope, which must come from this builder.
     pub fn begin_span(&mut self, resource: ResourceIndex, scope: ScopeIndex) -> SpanRow<'_> {
         SpanRow::new(self, resource, scope)

@@ -297,9 +297,12 @@ impl<'a> SpanRow<'a> {
                 .filter(|(holds, _)| *holds)
                 .map(|(_, name)| *name)
                 .collect();
-            self.builder
-                .attributes
-                .push(ANOMALY, Value::String(&names.join(",")));
+            // A span that comes from another Spanlight is marked already.
+            if self.builder.attributes.open_string(ANOMALY).is_none() {
+                self.builder
+                    .attributes
+                    .push(ANOMALY, Value::String(&names.join(",")));
+            }
         }
     }
 }
