@@ -11,7 +11,8 @@ use spanlight_model::{
     StatusCode, TraceId,
 };
 
-use super::notes::Notes;
+use super::ids::Ids;
+use super::notes::{Dropped, Notes};
 use crate::protobuf::{Read, Reader, Wire, Within};
 use crate::{DecodeError, DecodeLimits, Decoded};
 use value::push_attribute;
@@ -64,19 +65,6 @@ impl<'a> Envelope<'a> {
             }
         }
         Ok(envelope)
-    }
-}
-
-/// A count of things left out: by the sender, and by us.
-#[derive(Default)]
-struct Dropped {
-    sent: u32,
-    here: u32,
-}
-
-impl Dropped {
-    fn total(&self) -> u32 {
-        self.sent.saturating_add(self.here)
     }
 }
 
@@ -212,11 +200,11 @@ fn span(mut row: SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()>
     let mut reader = Reader::new(message);
     while let Some(field) = reader.next()? {
         match (field.number, field.value) {
-            (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.read("trace_id", id))),
-            (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.read("span_id", id))),
+            (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.bytes("trace_id", id))),
+            (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.bytes("span_id", id))),
             (3, Wire::Bytes(text)) => row.set_trace_state(&notes.text(text)),
             (4, Wire::Bytes(id)) => {
-                row.set_parent_span_id(SpanId(ids.read("parent_span_id", id)));
+                row.set_parent_span_id(SpanId(ids.bytes("parent_span_id", id)));
             }
             (5, Wire::Bytes(text)) => row.set_name(&notes.text(text)),
             (6, Wire::Varint(kind)) => row.set_kind(SpanKind::from_number(kind as i64)),
@@ -244,33 +232,6 @@ fn span(mut row: SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()>
     Ok(())
 }
 
-/// Ids of the span that is being read. One of the wrong length refuses the span, unless it is sent again.
-#[derive(Default)]
-struct Ids {
-    wrong: Option<(&'static str, usize, usize)>,
-}
-
-impl Ids {
-    /// No bytes are an absent id, as zeros are.
-    fn read<const N: usize>(&mut self, field: &'static str, bytes: &[u8]) -> [u8; N] {
-        if self.wrong.is_some_and(|(wrong, ..)| wrong == field) {
-            self.wrong = None;
-        }
-        bytes.try_into().unwrap_or_else(|_| {
-            if !bytes.is_empty() {
-                self.wrong = Some((field, bytes.len(), N));
-            }
-            [0; N]
-        })
-    }
-
-    fn problem(&self) -> Option<String> {
-        self.wrong.map(|(field, found, expected)| {
-            format!("{field} has {found} bytes instead of {expected}")
-        })
-    }
-}
-
 fn status(row: &mut SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()> {
     let mut reader = Reader::new(message);
     while let Some(field) = reader.next()? {
@@ -290,7 +251,7 @@ fn event(
     message: &[u8],
 ) -> Read<()> {
     if span.num_events() >= notes.limits.events_per_span {
-        events.here = events.here.saturating_add(1);
+        events.add();
         notes.dropped_event();
         return Ok(());
     }
@@ -318,7 +279,7 @@ fn link(
     message: &[u8],
 ) -> Read<()> {
     if span.num_links() >= notes.limits.links_per_span {
-        links.here = links.here.saturating_add(1);
+        links.add();
         notes.dropped_link("too many links");
         return Ok(());
     }
@@ -328,8 +289,8 @@ fn link(
     let mut reader = Reader::new(message);
     while let Some(field) = reader.next()? {
         match (field.number, field.value) {
-            (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.read("trace_id", id))),
-            (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.read("span_id", id))),
+            (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.bytes("trace_id", id))),
+            (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.bytes("span_id", id))),
             (3, Wire::Bytes(text)) => row.set_trace_state(&notes.text(text)),
             (4, Wire::Bytes(bytes)) => attribute(row.attributes(), notes, &mut dropped, bytes)?,
             (5, Wire::Varint(count)) => dropped.sent = count as u32,
@@ -339,7 +300,7 @@ fn link(
     }
     if let Some(problem) = ids.problem() {
         drop(row);
-        links.here = links.here.saturating_add(1);
+        links.add();
         notes.dropped_link(&format!("links: {problem}"));
         return Ok(());
     }
@@ -356,7 +317,7 @@ fn attribute(
     message: &[u8],
 ) -> Read<()> {
     if !push_attribute(sink, notes, message).within("attributes")? {
-        dropped.here = dropped.here.saturating_add(1);
+        dropped.add();
     }
     Ok(())
 }

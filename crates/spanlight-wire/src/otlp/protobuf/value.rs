@@ -47,7 +47,7 @@ pub(super) fn push_attribute(
             Ok(text) => sink.push(&key, Value::KeyValueList(&text)),
             Err(Stop::Malformed(malformed)) => return Err(malformed),
             Err(Stop::TooMuch(problem)) => {
-                notes.dropped_attribute(&format!("attribute {key:?}: {problem}"));
+                notes.dropped_attribute_named(&key, problem);
                 return Ok(false);
             }
         },
@@ -169,7 +169,7 @@ impl TextWriter {
     ) -> Result<(), Stop> {
         let levels_left = levels_left
             .checked_sub(1)
-            .ok_or(Stop::TooMuch("nested too deeply"))?;
+            .ok_or(Stop::TooMuch("is nested too deeply"))?;
         let mut is_first = true;
         let mut reader = Reader::new(message);
         while let Some(field) = reader.next()? {
@@ -177,7 +177,7 @@ impl TextWriter {
                 self.elements_left = self
                     .elements_left
                     .checked_sub(1)
-                    .ok_or(Stop::TooMuch("too many values in it"))?;
+                    .ok_or(Stop::TooMuch("has too many values in it"))?;
                 if !is_first {
                     self.text.push(',');
                 }
