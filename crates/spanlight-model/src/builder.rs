@@ -5,6 +5,7 @@
 //! or levels are allowed is the decoder's to enforce.
 
 mod lists;
+mod origin;
 mod row;
 
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use crate::batch::SpanBatch;
 use crate::intern::StringPool;
 use crate::schema;
 use lists::{EventLists, LinkLists, TextColumn};
-pub use row::{AttributeSink, EventRow, LinkRow, ResourceRow, RowError, ScopeRow, SpanRow};
+pub use origin::{ResourceRow, ScopeRow};
+pub use row::{AttributeSink, EventRow, LinkRow, RowError, SpanRow};
 
 /// A resource of the batch that is being built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
