@@ -58,7 +58,7 @@ const FOREIGN_SYMBOLS: [(&str, &str); 10] = [
     ("~=", "`=~`"),
     ("#", "`//` to begin a comment"),
     ("&", "`&&`"),
-    (";", "`|` between stages"),
+    (";", "`&&` between conditions and `|` between stages"),
 ];
 
 /// Reads tokens off a text.
@@ -156,6 +156,9 @@ impl<'a> Lexer<'a> {
         );
         Err(match first {
             '[' => fault.hint("there are no lists: write one comparison for each value"),
+            '“' | '”' | '„' | '‘' | '’' => {
+                fault.hint("write strings in plain quotes: \"")
+            }
             blank if blank.is_whitespace() => fault.hint("write an ordinary blank"),
             _ => fault,
         })

@@ -198,10 +198,13 @@ fn group<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, PatternError> {
     let Some(flags) = rest.strip_prefix('?') else {
         return Ok(rest);
     };
-    let end = flags.find([')', ':', '<', '>']).unwrap_or(flags.len());
+    let end = flags
+        .find(|c: char| !c.is_ascii_alphabetic() && c != '-')
+        .unwrap_or(flags.len());
+    let are_flags = flags[end..].starts_with([')', ':']);
     match flags[..end]
         .chars()
-        .find(|&flag| matches!(flag, 'x' | 'u' | 'R'))
+        .find(|&flag| are_flags && matches!(flag, 'x' | 'u' | 'R'))
     {
         Some(flag) => Err(PatternError(format!("unrecognized flag {flag:?}"))),
         None => Ok(rest),

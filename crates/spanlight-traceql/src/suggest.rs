@@ -65,6 +65,12 @@ pub(crate) fn attribute(name: &str) -> String {
     let shown = shorten(name);
     if let Some((first, rest)) = name.split_once('.') {
         let lower = first.to_lowercase();
+        if matches!(
+            lower.as_str(),
+            "attributes" | "attribute" | "attrs" | "attr" | "tags" | "tag"
+        ) {
+            return format!("did you mean `.{}`?", shorten(rest));
+        }
         let scope = SCOPES
             .into_iter()
             .find(|scope| *scope == lower || lower.strip_suffix('s') == Some(scope))
@@ -131,7 +137,7 @@ pub(crate) fn stage(word: &str) -> Option<String> {
             "quantile" | "percentile" | "p99" | "p95" | "p90" | "p50" => "quantile_over_time",
             "histogram" => "histogram_over_time",
             "project" | "fields" => "select",
-            "top" | "limit" => "topk",
+            "top" => "topk",
             other => nearest(other, STAGES)?,
         };
         Some(format!("did you mean `{meant}`?"))
@@ -152,6 +158,8 @@ pub(crate) fn foreign_word(word: &str) -> Option<String> {
         "in" => "write one comparison for each value, joined by `||`",
         "null" | "none" | "undefined" => "write `nil`",
         "exists" => "write `!= nil`",
+        "err" | "failed" | "failure" => "did you mean `error`?",
+        "success" => "did you mean `ok`?",
         "where" | "filter" => "write `{ condition }`",
         "traceid" | "trace_id" => "did you mean `trace:id`?",
         "spanid" | "span_id" => "did you mean `span:id`?",
@@ -166,18 +174,26 @@ pub(crate) fn foreign_word(word: &str) -> Option<String> {
     Some(meant.to_owned())
 }
 
-/// The candidate that differs in the fewest letters, if in few.
+/// The candidate that differs in the fewest letters, if in few, else one that one is the beginning of the other.
 fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LETTERS_MAX: usize = 32;
     if word.chars().count() > LETTERS_MAX {
         return None;
     }
     let lower = word.to_lowercase();
+    let candidates: Vec<&str> = candidates.into_iter().collect();
     let allowed = (word.chars().count() / 3).clamp(1, 3);
-    candidates
-        .into_iter()
-        .map(|it| (strsim::damerau_levenshtein(&lower, &it.to_lowercase()), it))
+    let close = candidates
+        .iter()
+        .map(|&it| (strsim::damerau_levenshtein(&lower, &it.to_lowercase()), it))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, it)| *distance <= allowed && *distance < it.len())
-        .map(|(_, it)| it)
+        .map(|(_, it)| it);
+    close.or_else(|| {
+        candidates.into_iter().find(|it| {
+            let it = it.to_lowercase();
+            let shorter = lower.len().min(it.len());
+            shorter > 2 && (it.starts_with(&lower) || (shorter > 4 && lower.starts_with(&it)))
+        })
+    })
 }

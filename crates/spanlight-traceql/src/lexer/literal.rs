@@ -268,6 +268,10 @@ impl<'a> Lexer<'a> {
             "hour" | "hours" | "hr" | "hrs" => format!("write {number}h"),
             "day" | "days" => format!("write {number}d"),
             "msec" | "millis" => format!("write {number}ms"),
+            _ if number.starts_with('.') => {
+                let name = crate::suggest::shorten(&self.text[start + 1..self.offset]);
+                format!("a name that begins with a digit is quoted: .\"{name}\"")
+            }
             _ if number == "0" && lower.starts_with(['x', 'b', 'o']) => {
                 "numbers are decimal".to_owned()
             }

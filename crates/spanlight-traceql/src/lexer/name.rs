@@ -71,11 +71,13 @@ impl<'a> Lexer<'a> {
         let name = &self.text[start..self.offset];
         match Intrinsic::from_word(name) {
             Some(intrinsic) => Ok(Token::Field(Field::Intrinsic(intrinsic))),
-            None => Err(Fault::syntax(
-                start..self.offset,
-                format!("there is no intrinsic `{}`", suggest::shorten(name)),
-            )
-            .hint(suggest::intrinsic_with_colon(name))),
+            None => {
+                self.take_while(is_plain_name);
+                let name = &self.text[start..self.offset];
+                let message = format!("there is no intrinsic `{}`", suggest::shorten(name));
+                Err(Fault::syntax(start..self.offset, message)
+                    .hint(suggest::intrinsic_with_colon(name)))
+            }
         }
     }
 

@@ -276,6 +276,7 @@ impl<'a> Parser<'a> {
         let fault = self.unexpected(&OPERAND);
         match self.token {
             Token::Symbol("{") => fault.hint("filters are not nested: close this one first"),
+            Token::Symbol("+") => fault.hint("write the number without a sign"),
             _ => fault,
         }
     }

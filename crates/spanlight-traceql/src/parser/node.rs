@@ -405,13 +405,15 @@ fn no_join(symbol: &str, sign: &Range<usize>, left: &Node, right: &Node) -> Box<
         (Node::Series(_), _) | (_, Node::Series(_)) => {
             fault.hint("put each metrics query in parentheses: ({ … } | rate()) / ({ … } | rate())")
         }
-        (Node::Filter(_), _) | (_, Node::Filter(_)) if matches!(symbol, "&&" | "||") => fault.hint(
+        (Node::Filter(_), _) | (_, Node::Filter(_)) => fault.hint(
             "write one stage after the other, `| count() > 1 | count() < 9`, or put each pipeline in parentheses",
         ),
         (Node::Scalar(_), Node::Metrics(_)) => fault.hint("write the metrics query on the left"),
         (Node::Metrics(_), Node::Metrics(_)) => {
             fault.hint("metrics queries are joined with `+`, `-`, `*` and `/`")
         }
+        (Node::Spansets(_), Node::Spansets(_)) => fault
+            .hint("sets of spans are joined by `&&`, `||` and structural operators such as `>>`"),
         (Node::Spansets(_), Node::Scalar(_)) => fault.hint("count spans with `| count() > 1`"),
         _ => fault,
     }
@@ -441,13 +443,10 @@ pub(super) fn no_stage(text: &str, node: &Node, position: Range<usize>) -> Box<F
         }
         Node::Scalar(_) => {
             let quoted = quote(text, &position);
-            let end = position.end;
+            let example = format!("write for example {} > 1", quoted.trim_matches('`'));
             Fault::syntax(position, format!("{quoted} is a number, not a condition"))
                 .expecting(&["a comparison after it"])
-                .hint(format!(
-                    "write for example {} > 1",
-                    text[..end].rsplit('|').next().unwrap_or("").trim()
-                ))
+                .hint(example)
         }
         Node::SecondStages(_) => {
             Fault::syntax(position, "there is no metrics function before the ranking")

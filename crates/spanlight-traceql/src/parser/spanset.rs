@@ -282,14 +282,22 @@ impl<'a> Parser<'a> {
             (node, _) => Value { node, ..value },
         };
         self.attach(frame, value)?;
+        // A pipeline in parentheses of its own is taken out of them again, and grows no higher.
+        let is_pipeline = matches!(
+            frame.stages.as_slice(),
+            [Located { node: StageNode::Spansets(it), .. }] if matches!(it.node, SpansetNode::Pipeline(_))
+        );
         let (node, height) = match frame.metrics.take() {
             Some(metrics) => (Node::Metrics(metrics.node), frame.height),
             None => match Pipeline::new(std::mem::take(&mut frame.stages)).single_spansets() {
                 Ok(node) => (Node::Spansets(node), frame.height),
-                Err(pipeline) => (
-                    Node::Spansets(SpansetNode::Pipeline(pipeline)),
-                    above(frame.height, &position)?,
-                ),
+                Err(pipeline) => {
+                    let height = match is_pipeline {
+                        true => frame.height,
+                        false => above(frame.height, &position)?,
+                    };
+                    (Node::Spansets(SpansetNode::Pipeline(pipeline)), height)
+                }
             },
         };
         Ok(Value::new(node, position, height))

@@ -134,7 +134,12 @@ impl<'a> Parser<'a> {
     fn no_arguments(&mut self) -> Parsed<()> {
         let name = self.found();
         self.advance()?;
-        self.expect("(")?;
+        if !self.is_symbol("(") {
+            return Err(self
+                .unexpected(&["`(`"])
+                .hint(format!("write {}()", name.trim_matches('`'))));
+        }
+        self.advance()?;
         if self.is_symbol(")") {
             self.advance()?;
             return Ok(());

@@ -58,7 +58,7 @@ impl fmt::Display for Type {
             Self::Float => "a decimal number",
             Self::Duration => "a duration",
             Self::String => "a string",
-            Self::Bool => "true or false",
+            Self::Bool => "a boolean",
             Self::Status => "a status",
             Self::Kind => "a kind",
             Self::Nil => "no value",
