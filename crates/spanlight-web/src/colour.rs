@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 /// Hues, in degrees of OKLCH. Red (about 25°) is kept for errors.
-const HUES: usize = 15;
-const FIRST_HUE: f64 = 55.0;
-const HUE_STEP: f64 = 21.0;
-/// Each hue comes strong, deep and soft, so that 45 services can differ.
+const HUES: usize = 18;
+const FIRST_HUE: f64 = 50.0;
+const HUE_STEP: f64 = 17.5;
+/// Each hue comes strong, deep and soft, so that 54 services can differ.
 const TONES: usize = 3;
 
 /// The CSS class that colours a service: its `fill` in SVG, its text elsewhere.
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_name_has_one_colour_for_ever() {
-        assert_eq!(class(Some("checkout")), "c8");
+        assert_eq!(class(Some("checkout")), "c53");
         assert_eq!(class(Some("")), class(Some("")));
         assert_eq!(class(None), "c-none");
     }

@@ -64,7 +64,7 @@ fn nothing(page: &SearchPage) -> Markup {
 fn summary(page: &SearchPage, results: &SearchResults) -> Markup {
     let inspected = &results.inspected;
     let more = if results.next_cursor.is_some() {
-        "newest "
+        "Newest "
     } else {
         ""
     };

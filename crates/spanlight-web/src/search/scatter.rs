@@ -11,7 +11,7 @@ use crate::format;
 const HEIGHT: u32 = 132;
 const TOP: f64 = 0.09;
 const BOTTOM: f64 = 0.86;
-const LEFT: f64 = 0.01;
+const LEFT: f64 = 0.045;
 const RIGHT: f64 = 0.985;
 
 /// The axes: time over what the results cover, and duration by its logarithm.

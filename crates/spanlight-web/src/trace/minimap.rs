@@ -143,7 +143,8 @@ pub(super) fn render(minimap: &Minimap, timeline: &Timeline) -> Markup {
                     y=(format::percent(mark.band as f64 * (1.0 - height) / (bands - 1.0).max(1.0)))
                     height=(format::percent((height * 0.75).max(0.03))) {}
                 @if mark.error {
-                    rect.minimap-error x=(format::percent(mark.start)) width=(format::percent(mark.width.max(0.002)))
+                    // A failed span keeps its colour and has a red head.
+                    rect.minimap-error x=(format::percent(mark.start)) width="4"
                         y=(format::percent(mark.band as f64 * (1.0 - height) / (bands - 1.0).max(1.0)))
                         height=(format::percent((height * 0.75).max(0.03))) {}
                 }

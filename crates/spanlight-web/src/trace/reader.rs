@@ -74,8 +74,11 @@ impl<'a> TraceReader<'a> {
     #[must_use]
     pub fn page(&self, view: &TraceView) -> TracePage {
         let mut view = view.clone();
-        if let (Some(span), 0) = (view.span, view.offset) {
-            view.offset = self.window_with(&view, span);
+        if let Some(row) = view.span.and_then(|span| self.rows_of(span).next()) {
+            self.unfold(&mut view, row);
+            if view.offset == 0 {
+                view.offset = self.window_with(&view, row);
+            }
         }
         TracePage {
             facts: self.facts(),
@@ -135,7 +138,9 @@ impl<'a> TraceReader<'a> {
             view: view.with_span(Some(span_id)),
             span_id,
             parent_span_id: span.parent_span_id(),
-            parent_name: node.parent.map(|row| self.columns.name(row).to_owned()),
+            parent_name: self
+                .parent(row)
+                .map(|row| self.columns.name(row).to_owned()),
             name: span.name().to_owned(),
             service_name: resource.service_name().map(str::to_owned),
             kind: span.kind(),
@@ -215,7 +220,8 @@ impl<'a> TraceReader<'a> {
         let node = self.nodes[row];
         let span = self.columns.span(row);
         let folded = node.child_count > 0 && view.fold.folds(node.depth, span.span_id());
-        let below = row + 1..(row + 1 + node.descendant_count as usize).min(self.nodes.len());
+        let below =
+            row + 1..(row.saturating_add(1 + node.descendant_count as usize)).min(self.nodes.len());
         Row {
             span_id: span.span_id(),
             name: span.name().to_owned(),
@@ -268,18 +274,31 @@ impl<'a> TraceReader<'a> {
                     .get(next)
                     .is_some_and(|sibling| sibling.depth == node.depth && node.depth > 0);
             }
-            // A parent stands above its children; anything else would be a cycle.
-            at = node.parent.filter(|&parent| parent < ancestor);
+            at = self.parent(ancestor);
         }
         guides
     }
 
-    fn window_with(&self, view: &TraceView, span: SpanId) -> usize {
-        let position = self.rows_of(span).next().and_then(|row| {
-            view.fold
-                .position(self.nodes, |row| self.columns.span_id(row), row)
-        });
-        match position {
+    /// Unfolds the ancestors of a row.
+    fn unfold(&self, view: &mut TraceView, row: usize) {
+        let mut at = row;
+        while let Some(parent) = self.parent(at) {
+            let id = self.columns.span_id(parent);
+            if view.fold.folds(self.nodes[parent].depth, id) && !view.fold.toggled.remove(&id) {
+                view.fold.toggled.insert(id);
+            }
+            at = parent;
+        }
+    }
+
+    /// The parent's row. It stands above its children; anything else would be a cycle.
+    fn parent(&self, row: usize) -> Option<usize> {
+        self.nodes[row].parent.filter(|&parent| parent < row)
+    }
+
+    fn window_with(&self, view: &TraceView, row: usize) -> usize {
+        let span_id = |row: usize| self.columns.span_id(row);
+        match view.fold.position(self.nodes, span_id, row) {
             Some(position) if position >= view.limit => position - view.limit / 2,
             _ => 0,
         }
@@ -416,6 +435,3 @@ fn anomalies(span: &SpanRef<'_>) -> Vec<Anomaly> {
         })
         .collect()
 }
-
-#[cfg(test)]
-mod tests;
