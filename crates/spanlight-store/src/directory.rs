@@ -74,10 +74,9 @@ impl Directory {
         for folder in [self.log(), self.cold(), self.table_log()] {
             disk.create_dir_all(&folder)?;
         }
-        for folder in [self.table_log(), self.cold(), self.log(), self.root.clone()] {
-            disk.sync_dir(&folder)?;
-        }
-        Ok(())
+        self.sync_table(disk)?;
+        disk.sync_dir(&self.log())?;
+        disk.sync_dir(&self.root)
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -92,7 +91,13 @@ impl Directory {
         self.root.join("cold")
     }
 
-    fn table_log(&self) -> PathBuf {
+    /// Makes the names of the table's files and commits durable.
+    pub(crate) fn sync_table(&self, disk: &dyn Disk) -> io::Result<()> {
+        disk.sync_dir(&self.cold())?;
+        disk.sync_dir(&self.table_log())
+    }
+
+    pub(crate) fn table_log(&self) -> PathBuf {
         self.cold().join("_delta_log")
     }
 }

@@ -6,11 +6,13 @@
 
 mod budget;
 mod clock;
+mod cold;
 mod directory;
 pub mod disk;
 mod error;
 mod hot;
 mod log;
+mod maintenance;
 mod options;
 #[cfg(test)]
 mod sample;

@@ -1,13 +1,18 @@
 //! [`Store`]: the handle that everything else holds, and the order in which its parts start and stop.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use deltalake_core::DeltaTableError;
 use spanlight_model::SpanBatch;
-use tokio::sync::Notify;
-use tokio::task;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{self, JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use crate::budget::{Budget, Reservation};
+use crate::cold::ColdTier;
+use crate::cold::table::Table;
 use crate::directory::Directory;
 use crate::error::{AppendError, FlushError, OpenError};
 use crate::hot::{HotBatch, HotTier, Summary};
@@ -15,10 +20,13 @@ use crate::log::codec;
 use crate::log::format::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES};
 use crate::log::recovery::{Recovered, Recovery};
 use crate::log::writer::{LogWriter, WriterOptions, overloaded, record_room, seal_record};
+use crate::maintenance::{Maintenance, Report, Request, remove_litter};
 use crate::options::StoreOptions;
-use crate::snapshot::{Published, Snapshot};
-use crate::statistics::{DamageStatistics, Health, HotStatistics, Statistics};
+use crate::snapshot::{Published, Snapshot, View};
+use crate::statistics::{ColdStatistics, DamageStatistics, Health, HotStatistics, Statistics};
 
+/// Requests that may wait for the background task.
+const REQUESTS: usize = 16;
 /// Batches above this size are encoded on a blocking thread: below it the hand-over costs more than the work.
 const ENCODE_INLINE_BYTES: usize = 1 << 20;
 
@@ -33,8 +41,20 @@ struct Inner {
     options: StoreOptions,
     published: Arc<Published>,
     budget: Arc<Budget>,
-    log: LogWriter,
+    log: Arc<LogWriter>,
     damage: DamageStatistics,
+    report: Arc<Report>,
+    requests: mpsc::Sender<Request>,
+    maintenance: Mutex<Option<JoinHandle<()>>>,
+    closing: CancellationToken,
+}
+
+/// What opening found in the table.
+struct Opened {
+    table: Table,
+    committed: u64,
+    files: ColdTier,
+    tombstones: BTreeMap<String, i64>,
 }
 
 impl Store {
@@ -47,47 +67,58 @@ impl Store {
         let disk = Arc::clone(&options.disk);
         let directory = blocking(move || Directory::open(disk.as_ref(), &root)).await?;
         let directory = Arc::new(directory);
-        let committed = 0;
-
-        let disk = Arc::clone(&options.disk);
-        let place = Arc::clone(&directory);
-        let recovered = blocking(move || {
-            let recovery = Recovery {
-                disk: disk.as_ref(),
-                log_dir: &place.log(),
-                damaged_dir: &place.damaged(),
-                committed,
-            };
-            recovery.run()
-        })
-        .await?;
-        Self::start(options, directory, recovered)
+        let opened = open_table(&options, &directory).await?;
+        let committed = opened.committed;
+        let recovered = {
+            let options = options.clone();
+            let directory = Arc::clone(&directory);
+            let files = opened.files.clone();
+            let tombstones = opened.tombstones.clone();
+            blocking(move || {
+                remove_litter(&options, &directory, &files, &tombstones);
+                let recovery = Recovery {
+                    disk: options.disk.as_ref(),
+                    log_dir: &directory.log(),
+                    damaged_dir: &directory.damaged(),
+                    committed,
+                };
+                recovery.run()
+            })
+            .await?
+        };
+        Self::start(options, directory, opened, recovered)
     }
 
     fn start(
         options: StoreOptions,
         directory: Arc<Directory>,
+        opened: Opened,
         recovered: Recovered,
     ) -> Result<Self, OpenError> {
         let budget = Arc::new(Budget::new(options.hot_bytes));
         let published = Arc::new(Published::default());
-        let batches = recovered.batches.into_iter().map(|(sequence, spans)| {
-            let summary = Summary::of(&spans);
-            Arc::new(HotBatch {
-                sequence,
-                _memory: budget.reserve_anyway(summary.bytes),
-                spans,
-                summary,
-            })
+        let damage = recovered.damage.clone();
+        let hot =
+            HotTier::default().with(recovered.batches.into_iter().map(|(sequence, spans)| {
+                let summary = Summary::of(&spans);
+                Arc::new(HotBatch {
+                    sequence,
+                    _memory: budget.reserve_anyway(summary.bytes),
+                    spans,
+                    summary,
+                })
+            }));
+        published.update(|_| View {
+            hot,
+            cold: opened.files,
         });
-        let hot = HotTier::default().with(batches);
-        published.update(|view| view.with_hot(hot));
+        let flush_wanted = Arc::new(Notify::new());
         let log_dir = directory.log();
         let log = LogWriter::start(WriterOptions {
-            directory,
+            directory: Arc::clone(&directory),
             disk: Arc::clone(&options.disk),
             published: Arc::clone(&published),
-            flush_wanted: Arc::new(Notify::new()),
+            flush_wanted: Arc::clone(&flush_wanted),
             flush_bytes: options.hot_bytes / 2,
             fsync: options.fsync,
             segment_bytes: options.segment_bytes,
@@ -96,18 +127,39 @@ impl Store {
             sealed: recovered.segments,
             next_sequence: recovered.sequence_max + 1,
             next_segment: recovered.segment_number_max + 1,
-        })
-        .map_err(|source| OpenError::Disk {
+        });
+        let log = Arc::new(log.map_err(|source| OpenError::Disk {
             path: log_dir,
             source,
-        })?;
+        })?);
+        // What a crash left between the commit and the cut.
+        log.cut(opened.committed);
+        let report = Arc::new(Report::default());
+        let closing = CancellationToken::new();
+        let maintenance = Maintenance {
+            options: options.clone(),
+            directory,
+            published: Arc::clone(&published),
+            log: Arc::clone(&log),
+            flush_wanted,
+            table: opened.table,
+            tombstones: opened.tombstones,
+            report: Arc::clone(&report),
+            closing: closing.clone(),
+        };
+        let (requests, receiver) = mpsc::channel(REQUESTS);
+        let maintenance = task::spawn(maintenance.run(receiver));
         Ok(Self {
             inner: Arc::new(Inner {
                 options,
                 published,
                 budget,
                 log,
-                damage: recovered.damage,
+                damage,
+                report,
+                requests,
+                maintenance: Mutex::new(Some(maintenance)),
+                closing,
             }),
         })
     }
@@ -147,7 +199,10 @@ impl Store {
     /// A view of everything that was acknowledged.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.inner.published.load())
+        Snapshot::new(
+            self.inner.published.load(),
+            Arc::clone(&self.inner.options.disk),
+        )
     }
 
     /// Moves everything that is hot to the cold tier now.
@@ -155,7 +210,19 @@ impl Store {
     /// # Errors
     /// [`FlushError`]: the spans stay hot, and in the log.
     pub async fn flush(&self) -> Result<(), FlushError> {
-        Ok(())
+        let closed = || FlushError::Log("the store is closed".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inner.requests.send(Request::Flush(reply)).await;
+        sent.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Does at once what the background task would do at its next look: flush, delete, tidy up, each if it is due.
+    pub async fn maintain(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.inner.requests.send(Request::Tick(reply)).await.is_ok() {
+            answer.await.ok();
+        }
     }
 
     /// Whether the store does its job.
@@ -163,7 +230,12 @@ impl Store {
     pub fn health(&self) -> Health {
         Health {
             unwritable: self.inner.log.unwritable().map(|reason| (*reason).clone()),
-            flush_failure: None,
+            flush_failure: self
+                .inner
+                .report
+                .failure
+                .load_full()
+                .map(|reason| (*reason).clone()),
         }
     }
 
@@ -171,6 +243,8 @@ impl Store {
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let view = self.inner.published.load();
+        let counters = self.inner.report.counters();
+        let cold = &view.cold.files;
         Statistics {
             hot: HotStatistics {
                 spans: view.hot.spans as u64,
@@ -179,18 +253,66 @@ impl Store {
                 bytes_max: self.inner.options.hot_bytes as u64,
             },
             log: self.inner.log.statistics(),
+            cold: ColdStatistics {
+                files: cold.len() as u64,
+                bytes: cold.iter().map(|file| file.bytes).sum(),
+                spans: cold.iter().map(|file| file.spans).sum(),
+                table_version: view.cold.version,
+                expired_files: counters.expired_files,
+                expired_spans: counters.expired_spans,
+            },
+            flush: counters.flush,
             damage: self.inner.damage.clone(),
-            ..Statistics::default()
         }
     }
 
     /// Ends the background work, waits for what is being written, and frees the directory. Spans that are hot stay in
     /// the log and are hot again at the next start.
     pub async fn close(self) {
+        self.inner.closing.cancel();
+        let maintenance = self
+            .inner
+            .maintenance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(task) = maintenance
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the store's background task failed");
+        }
         self.inner.log.close();
-        let inner = Arc::clone(&self.inner);
-        task::spawn_blocking(move || inner.log.join()).await.ok();
+        let log = Arc::clone(&self.inner.log);
+        task::spawn_blocking(move || log.join()).await.ok();
     }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.closing.cancel();
+        self.log.close();
+    }
+}
+
+async fn open_table(
+    options: &StoreOptions,
+    directory: &Arc<Directory>,
+) -> Result<Opened, OpenError> {
+    let open = async {
+        let disk = Arc::clone(&options.disk);
+        let table = Table::open(disk, directory).await?;
+        Ok(Opened {
+            committed: table.committed().await?,
+            files: table.files()?,
+            tombstones: table.tombstones().await?,
+            table,
+        })
+    };
+    open.await
+        .map_err(|error: DeltaTableError| OpenError::Table {
+            path: directory.cold(),
+            reason: error.to_string(),
+        })
 }
 
 /// A batch as a record of the log, and what is known of it.

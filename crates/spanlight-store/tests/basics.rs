@@ -68,6 +68,81 @@ async fn a_scan_skips_what_cannot_match() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn flushed_spans_stay_visible_and_leave_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    // A place whose name is special in addresses.
+    let options = StoreOptions::new(directory.path().join("a b%20#ü"));
+    let store = Store::open(options.clone()).await.unwrap();
+    store.append(batch(0..30)).await.unwrap();
+    store.append(batch(30..60)).await.unwrap();
+    let before = store.snapshot();
+    store.flush().await.unwrap();
+    assert_eq!(numbers(&store).await, Vec::from_iter(0..60));
+    assert_eq!(before.span_count_upper_bound(), 60);
+    let statistics = store.statistics();
+    assert_eq!((statistics.hot.spans, statistics.cold.spans), (0, 60));
+    assert_eq!((statistics.cold.files, statistics.flush.commits), (1, 1));
+    store.append(batch(60..70)).await.unwrap();
+    assert_eq!(numbers(&store).await, Vec::from_iter(0..70));
+    store.close().await;
+
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(numbers(&store).await, Vec::from_iter(0..70));
+    let statistics = store.statistics();
+    assert_eq!((statistics.hot.spans, statistics.cold.spans), (10, 60));
+    assert_eq!(statistics.log.segments, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_of_files_skips_what_cannot_match() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(StoreOptions::new(directory.path()))
+        .await
+        .unwrap();
+    for numbers in [0..30, 300..330] {
+        store.append(batch(numbers)).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let by_id = |id| ScanRequest {
+        trace_ids: Some(std::sync::Arc::new([trace_id(id)].into())),
+        ..ScanRequest::default()
+    };
+    let early = ScanRequest {
+        time_range: Some(0..29_000_000_000),
+        ..ScanRequest::default()
+    };
+    let found = counts(&store, &by_id(2)).await;
+    assert_eq!(found.into_keys().collect::<Vec<_>>(), [6, 7, 8]);
+    assert!(counts(&store, &by_id(1_000_000)).await.is_empty());
+    assert_eq!(store.snapshot().partitions(&early).len(), 1);
+    let found = counts(&store, &early).await;
+    assert_eq!(found.into_keys().collect::<Vec<_>>(), Vec::from_iter(0..30));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_flushes_and_restarts_keep_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = StoreOptions::new(directory.path());
+    // Beyond the interval of checkpoints, so that a start reads one.
+    for round in 0..3 {
+        let store = Store::open(options.clone()).await.unwrap();
+        for flush in 0..15 {
+            let number = round * 15 + flush;
+            store.append(batch([number])).await.unwrap();
+            store.flush().await.unwrap();
+        }
+        assert_eq!(numbers(&store).await, Vec::from_iter(0..(round + 1) * 15));
+        store.close().await;
+    }
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(store.statistics().cold.table_version, 45);
+    assert_eq!(numbers(&store).await, Vec::from_iter(0..45));
+    let log = directory.path().join("cold/_delta_log");
+    let checkpoint = log.join("00000000000000000040.checkpoint.parquet");
+    assert!(checkpoint.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_directory_has_one_owner() {
     let directory = tempfile::tempdir().unwrap();
     let options = StoreOptions::new(directory.path());
