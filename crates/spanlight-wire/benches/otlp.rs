@@ -80,7 +80,10 @@ fn span(trace: u64, index: u64) -> Span {
                 format!("user-{:06}", scattered(trace) % 100_000),
             ),
             text("cloud.region", "eu-central-1"),
-            attribute("faas.coldstart", Value::BoolValue(number.is_multiple_of(50))),
+            attribute(
+                "faas.coldstart",
+                Value::BoolValue(number.is_multiple_of(50)),
+            ),
             text(
                 "faas.invocation_id",
                 format!("{:016x}", scattered(number + 31)),

@@ -113,11 +113,11 @@ fn errors_say_what_and_where() {
     let body = body("otlp/node-protobuf.http");
     assert_eq!(
         error(&body[..100]),
-        "truncated message at byte 0, in resource_spans[0]"
+        "truncated message at byte 0, in resource_spans"
     );
     assert_eq!(
         error(b"not protobuf"),
-        "unknown wire type at byte 0, in resource_spans[0]"
+        "unknown wire type at byte 0, in field 13"
     );
     // The length of the second span's name reaches beyond the span.
     let mut two = request(vec![
@@ -134,7 +134,9 @@ fn errors_say_what_and_where() {
     two[at + 1] = 100;
     assert_eq!(
         error(&two),
-        format!("truncated message at byte {at}, in resource_spans[0].scope_spans[0].spans[1]")
+        format!(
+            "truncated message at byte {at}, in resource_spans[0].scope_spans[0].spans[1].name"
+        )
     );
 }
 

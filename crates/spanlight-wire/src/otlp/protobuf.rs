@@ -4,6 +4,7 @@
 //! in any order, but a resource and a scope must be known before their spans, so those are looked for first, by
 //! stepping over the length-delimited fields beside them.
 
+mod names;
 mod value;
 
 use spanlight_model::{
@@ -15,6 +16,7 @@ use super::ids::Ids;
 use super::notes::{Dropped, Notes};
 use crate::protobuf::{Read, Reader, Wire, Within};
 use crate::{DecodeError, DecodeLimits, Decoded};
+use names::{EVENT, LINK, REQUEST, RESOURCE, RESOURCE_SPANS, SCOPE, SCOPE_SPANS, SPAN, STATUS};
 use value::push_attribute;
 
 pub(super) fn decode(
@@ -49,14 +51,14 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn read(message: &'a [u8]) -> Read<Self> {
+    fn read(message: &'a [u8], names: &[&str]) -> Read<Self> {
         let mut envelope = Self {
             header: Vec::new(),
             schema_url: b"",
             children: 0,
         };
         let mut reader = Reader::new(message);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.next().of_message(names)? {
             match (field.number, field.value) {
                 (1, Wire::Bytes(bytes)) => envelope.header.push(bytes),
                 (2, Wire::Bytes(_)) => envelope.children += 1,
@@ -72,7 +74,7 @@ impl Decoder<'_> {
     fn request(&mut self, body: &[u8]) -> Read<()> {
         let mut index = 0;
         let mut reader = Reader::new(body);
-        while let Some(field) = reader.next().within_element("resource_spans", index)? {
+        while let Some(field) = reader.next().of_message(REQUEST)? {
             if let (1, Wire::Bytes(message)) = (field.number, field.value) {
                 self.notes.place.resource_spans = index;
                 self.resource_spans(message)
@@ -84,12 +86,12 @@ impl Decoder<'_> {
     }
 
     fn resource_spans(&mut self, message: &[u8]) -> Read<()> {
-        let envelope = Envelope::read(message)?;
+        let envelope = Envelope::read(message, RESOURCE_SPANS)?;
         // Made when the first span needs it: a request of empty envelopes costs no memory.
         let mut resource = None;
         let mut index = 0;
         let mut reader = Reader::new(message);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.next().of_message(RESOURCE_SPANS)? {
             if let (2, Wire::Bytes(message)) = (field.number, field.value) {
                 self.scope_spans(message, index, &envelope, &mut resource)
                     .within_element("scope_spans", index)?;
@@ -106,7 +108,7 @@ impl Decoder<'_> {
         parent: &Envelope<'_>,
         resource: &mut Option<ResourceIndex>,
     ) -> Read<()> {
-        let envelope = Envelope::read(message)?;
+        let envelope = Envelope::read(message, SCOPE_SPANS)?;
         if envelope.children > 0 && !self.notes.is_full() {
             let resource = match *resource {
                 Some(resource) => resource,
@@ -132,7 +134,7 @@ impl Decoder<'_> {
     ) -> Read<()> {
         let mut index = 0;
         let mut reader = Reader::new(message);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.next().of_message(SCOPE_SPANS)? {
             if let (2, Wire::Bytes(message)) = (field.number, field.value) {
                 self.notes.place.span = Some(index);
                 if self.notes.is_full() {
@@ -154,7 +156,7 @@ impl Decoder<'_> {
         let mut dropped = Dropped::default();
         for piece in &envelope.header {
             let mut reader = Reader::new(piece);
-            while let Some(field) = reader.next()? {
+            while let Some(field) = reader.next().of_message(RESOURCE)? {
                 match (field.number, field.value) {
                     (1, Wire::Bytes(bytes)) => {
                         attribute(row.attributes(), &mut self.notes, &mut dropped, bytes)?;
@@ -174,7 +176,7 @@ impl Decoder<'_> {
         let mut dropped = Dropped::default();
         for piece in &envelope.header {
             let mut reader = Reader::new(piece);
-            while let Some(field) = reader.next()? {
+            while let Some(field) = reader.next().of_message(SCOPE)? {
                 match (field.number, field.value) {
                     (1, Wire::Bytes(bytes)) => row.set_name(&self.notes.text(bytes)),
                     (2, Wire::Bytes(bytes)) => row.set_version(&self.notes.text(bytes)),
@@ -198,7 +200,7 @@ fn span(mut row: SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()>
     let mut events = Dropped::default();
     let mut links = Dropped::default();
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(SPAN)? {
         match (field.number, field.value) {
             (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.bytes("trace_id", id))),
             (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.bytes("span_id", id))),
@@ -234,7 +236,7 @@ fn span(mut row: SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()>
 
 fn status(row: &mut SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()> {
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(STATUS)? {
         match (field.number, field.value) {
             (2, Wire::Bytes(text)) => row.set_status_message(&notes.text(text)),
             (3, Wire::Varint(code)) => row.set_status_code(StatusCode::from_number(code as i64)),
@@ -258,7 +260,7 @@ fn event(
     let mut row = span.begin_event();
     let mut dropped = Dropped::default();
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(EVENT)? {
         match (field.number, field.value) {
             (1, Wire::Fixed64(time)) => row.set_time_unix_nano(time),
             (2, Wire::Bytes(text)) => row.set_name(&notes.text(text)),
@@ -287,7 +289,7 @@ fn link(
     let mut ids = Ids::default();
     let mut dropped = Dropped::default();
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(LINK)? {
         match (field.number, field.value) {
             (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.bytes("trace_id", id))),
             (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.bytes("span_id", id))),

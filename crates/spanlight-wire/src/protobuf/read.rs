@@ -14,6 +14,8 @@ pub(crate) struct Malformed {
     problem: &'static str,
     /// The address of the byte; readers know only their part of the body.
     address: usize,
+    /// The number of the field that was being read, until [`Within::of_message`] gives it a name.
+    field: Option<u32>,
     /// Innermost first.
     path: Vec<String>,
 }
@@ -24,6 +26,7 @@ impl Malformed {
         Box::new(Self {
             problem,
             address: at.as_ptr() as usize,
+            field: None,
             path: Vec::new(),
         })
     }
@@ -45,6 +48,8 @@ impl Malformed {
 
 /// Adds to an error which field it happened in.
 pub(crate) trait Within: Sized {
+    /// In one of the fields of this message, whose names are given by their numbers.
+    fn of_message(self, names: &[&str]) -> Self;
     /// In a field.
     fn within(self, field: &'static str) -> Self;
     /// In an element of a repeated field.
@@ -52,6 +57,18 @@ pub(crate) trait Within: Sized {
 }
 
 impl<T> Within for Read<T> {
+    fn of_message(mut self, names: &[&str]) -> Self {
+        if let Err(malformed) = &mut self
+            && let Some(number) = malformed.field.take()
+        {
+            let name = names.get(number as usize);
+            malformed
+                .path
+                .push(name.map_or_else(|| format!("field {number}"), |&name| name.to_owned()));
+        }
+        self
+    }
+
     fn within(mut self, field: &'static str) -> Self {
         if let Err(malformed) = &mut self {
             malformed.path.push(field.to_owned());
@@ -100,21 +117,33 @@ impl<'a> Reader<'a> {
         while !self.rest.is_empty() {
             let start = self.rest;
             let (number, wire_type) = self.tag()?;
-            let value = match wire_type {
-                0 => Wire::Varint(self.varint()?),
-                1 => Wire::Fixed64(u64::from_le_bytes(*self.fixed(start)?)),
-                2 => Wire::Bytes(self.bytes(start)?),
-                3 => {
-                    self.skip_group(number, start)?;
-                    continue;
+            match self.value(number, wire_type, start) {
+                Ok(Some(value)) => return Ok(Some(Field { number, value })),
+                Ok(None) => {}
+                Err(mut malformed) => {
+                    malformed.field = Some(number);
+                    return Err(malformed);
                 }
-                5 => Wire::Fixed32(u32::from_le_bytes(*self.fixed(start)?)),
-                4 => return Err(Malformed::new("end of a group that did not begin", start)),
-                _ => return Err(Malformed::new("unknown wire type", start)),
-            };
-            return Ok(Some(Field { number, value }));
+            }
         }
         Ok(None)
+    }
+
+    /// The value behind a tag; none for a group.
+    #[inline]
+    fn value(&mut self, number: u32, wire_type: u8, start: &[u8]) -> Read<Option<Wire<'a>>> {
+        Ok(Some(match wire_type {
+            0 => Wire::Varint(self.varint()?),
+            1 => Wire::Fixed64(u64::from_le_bytes(*self.fixed(start)?)),
+            2 => Wire::Bytes(self.bytes(start)?),
+            3 => {
+                self.skip_group(number, start)?;
+                return Ok(None);
+            }
+            5 => Wire::Fixed32(u32::from_le_bytes(*self.fixed(start)?)),
+            4 => return Err(Malformed::new("end of a group that did not begin", start)),
+            _ => return Err(Malformed::new("unknown wire type", start)),
+        }))
     }
 
     #[inline]
