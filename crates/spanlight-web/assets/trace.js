@@ -147,6 +147,8 @@
     mark();
     if (!panel.hidden) followSoon();
   }
+  // The first step is taken from what is in view.
+  const step = (by) => activate(active < 0 ? Math.ceil(firstVisible()) : active + by);
   let following = 0;
   function followSoon() {
     clearTimeout(following);
@@ -295,7 +297,7 @@
   // ---- the keys
   async function nextError(direction) {
     const doc = document.createElement("template");
-    let number = active + direction;
+    let number = (active < 0 ? Math.ceil(firstVisible()) - 1 : active) + direction;
     // Beyond the window, larger ones are looked through, one after the other.
     for (let tries = 0; tries < 200 && number >= 0 && number < total; tries += 1) {
       let list = win.children;
@@ -330,12 +332,12 @@
     return zoom(start - length * 0.03, start + length * 1.03);
   }
   const keys = {
-    j: () => activate(active + 1),
-    ArrowDown: () => activate(active + 1),
-    k: () => activate(active - 1),
-    ArrowUp: () => activate(active - 1),
-    PageDown: () => activate(active + viewRows() - 2),
-    PageUp: () => activate(active - viewRows() + 2),
+    j: () => step(1),
+    ArrowDown: () => step(1),
+    k: () => step(-1),
+    ArrowUp: () => step(-1),
+    PageDown: () => step(viewRows() - 2),
+    PageUp: () => step(2 - viewRows()),
     Home: () => activate(0),
     End: () => activate(total - 1),
     ArrowLeft: left,

@@ -55,7 +55,7 @@ pub(super) fn form(page: &SearchPage) -> Markup {
                     (icon::search())
                     textarea #query name="q" rows=(address.query.lines().count().clamp(1, 12)) autocomplete="off" autocapitalize="off"
                         spellcheck="false" aria-label="TraceQL query" data-focus-key
-                        placeholder="{ resource.service.name = \"checkout\" && status = error }   or a trace id"
+                        placeholder="{ status = error }  or a trace id"
                         aria-invalid=[wrong(ProblemField::Query).then_some("true")]
                         aria-describedby=[problem.map(|_| "problem")] { (address.query) }
                     kbd.query-key aria-hidden="true" { "/" }
