@@ -31,6 +31,9 @@ pub const HEIGHT_MAX: usize = 256;
 /// How many different regular expressions a query may have: each is compiled.
 pub const PATTERNS_MAX: usize = 256;
 
+/// How many of them may be large ones, of more than 64 KiB when compiled.
+pub const LARGE_PATTERNS_MAX: usize = 16;
+
 /// Reads and checks a query. Takes time in proportion to the text, and no stack.
 ///
 /// ```

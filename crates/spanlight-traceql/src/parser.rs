@@ -14,7 +14,7 @@ use std::{collections::HashMap, ops::Range};
 pub(crate) use field::static_word;
 
 use crate::{
-    ErrorKind, HEIGHT_MAX, NESTING_MAX, PATTERNS_MAX, Pattern, TEXT_BYTES_MAX,
+    ErrorKind, HEIGHT_MAX, LARGE_PATTERNS_MAX, NESTING_MAX, PATTERNS_MAX, Pattern, TEXT_BYTES_MAX,
     ast::Query,
     error::Fault,
     lexer::{Lexer, Token},
@@ -53,6 +53,7 @@ struct Parser<'a> {
     /// Parentheses that are open.
     nesting: usize,
     patterns: HashMap<String, Pattern>,
+    large_patterns: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -65,6 +66,7 @@ impl<'a> Parser<'a> {
             previous_end: 0,
             nesting: 0,
             patterns: HashMap::new(),
+            large_patterns: 0,
         };
         parser.advance()?;
         parser.previous_end = 0;
@@ -161,6 +163,17 @@ impl<'a> Parser<'a> {
                 format!("the regular expression does not compile: {error}"),
             )
         })?;
+        self.large_patterns += usize::from(pattern.is_large());
+        if self.large_patterns > LARGE_PATTERNS_MAX {
+            return Err(Fault::new(
+                ErrorKind::Limit,
+                position.clone(),
+                format!("more than {LARGE_PATTERNS_MAX} large regular expressions"),
+            )
+            .hint(
+                "counted repetitions such as `{1,500}` and classes such as `\\pL` make them large",
+            ));
+        }
         self.patterns.insert(text.to_owned(), pattern.clone());
         Ok(pattern)
     }

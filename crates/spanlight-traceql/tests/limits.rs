@@ -108,6 +108,12 @@ fn long_chains_are_one_level() {
         format!("{{ .a{} }}", " && .a".repeat(20_000)),
         format!("{{ }}{}", " && { }".repeat(15_000)),
         format!("{{ }}{}", " | { }".repeat(15_000)),
+        // However they are put in parentheses.
+        format!("{{ {} }}", nested(".a && (", ".b", ")", 4_000)),
+        format!("{{ {} }}", nested("(", ".b", ") || .a", 4_000)),
+        nested("{ } && (", "{ }", ")", 4_000),
+        nested("{ } | (", "{ }", ")", 4_000),
+        nested("(", "{ }", ") | coalesce()", 4_000),
         format!("{{ }} | rate(){}", " > 1".repeat(15_000)),
         format!("({{ }} | rate()){}", " > 1".repeat(15_000)),
         format!("count() > 1{}", " + 1".repeat(15_000)),
@@ -141,6 +147,16 @@ fn patterns_are_counted_by_their_text() {
     let error = parse_on_small_stack(query(PATTERNS_MAX + 1)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Limit);
     assert_eq!(error.message, "more than 256 different regular expressions");
+    let large = |patterns: usize| {
+        let conditions: Vec<String> = (0..patterns)
+            .map(|i| format!(".a =~ `\\pL{{{}}}`", i + 2))
+            .collect();
+        format!("{{ {} }}", conditions.join(" || "))
+    };
+    assert_eq!(parse_on_small_stack(large(10)), Ok(()));
+    let error = parse_on_small_stack(large(40)).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Limit);
+    assert_eq!(error.message, "more than 16 large regular expressions");
     let same = format!("{{ .a{} }}", " && .a =~ \"x.*\"".repeat(8_000));
     assert_eq!(parse_on_small_stack(same), Ok(()));
 }

@@ -149,9 +149,7 @@ impl FieldNode {
         let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
-                // The first chain is taken as it is: chains are built from the left, and copying would be quadratic.
-                Self::And(inner) if flat.is_empty() => flat = inner,
-                Self::And(inner) => flat.extend(inner),
+                Self::And(inner) => append(&mut flat, inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
         }
@@ -164,9 +162,7 @@ impl FieldNode {
         let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
-                // The first chain is taken as it is: chains are built from the left, and copying would be quadratic.
-                Self::Or(inner) if flat.is_empty() => flat = inner,
-                Self::Or(inner) => flat.extend(inner),
+                Self::Or(inner) => append(&mut flat, inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
         }
@@ -192,6 +188,16 @@ impl FieldNode {
                 }
             }
         }
+    }
+}
+
+/// Puts a chain behind another. The first is taken as it is: chains are built from the left, and copying them at each
+/// step would be quadratic.
+pub(super) fn append<T>(chain: &mut Vec<T>, other: Vec<T>) {
+    if chain.is_empty() {
+        *chain = other;
+    } else {
+        chain.extend(other);
     }
 }
 

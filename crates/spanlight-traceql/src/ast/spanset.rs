@@ -1,6 +1,6 @@
 //! What stands outside `{ }` in a search: sets of spans, how they combine, and the stages of a pipeline.
 
-use super::{Arithmetic, Comparison, Field, FieldExpression, Located, Static};
+use super::{Arithmetic, Comparison, Field, FieldExpression, Located, Static, field::append};
 
 /// Stages that each trace's spans go through, left to right. Never empty; all spans of a trace go into the first.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,13 +155,13 @@ impl Pipeline {
     /// A pipeline of `stages`; the stages of pipelines that stand alone in parentheses are taken out of them.
     #[must_use]
     pub fn new(stages: Vec<Stage>) -> Self {
-        let mut flat = Vec::with_capacity(stages.len());
+        let mut flat = Vec::new();
         for stage in stages {
             match stage.node {
                 StageNode::Spansets(Located {
                     node: SpansetNode::Pipeline(inner),
                     ..
-                }) => flat.extend(inner.stages),
+                }) => append(&mut flat, inner.stages),
                 node => flat.push(Located::new(node, stage.position)),
             }
         }
@@ -192,9 +192,7 @@ impl SpansetNode {
         let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
-                // The first chain is taken as it is: chains are built from the left, and copying would be quadratic.
-                Self::And(inner) if flat.is_empty() => flat = inner,
-                Self::And(inner) => flat.extend(inner),
+                Self::And(inner) => append(&mut flat, inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
         }
@@ -207,9 +205,7 @@ impl SpansetNode {
         let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
-                // The first chain is taken as it is: chains are built from the left, and copying would be quadratic.
-                Self::Or(inner) if flat.is_empty() => flat = inner,
-                Self::Or(inner) => flat.extend(inner),
+                Self::Or(inner) => append(&mut flat, inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
         }

@@ -173,13 +173,14 @@ impl<'a> Parser<'a> {
         (right, right_height): (FieldExpression, usize),
     ) -> Parsed<(FieldExpression, usize)> {
         let position = left.position.start..right.position.end;
-        let is_chain = match operator {
-            Operator::And => matches!(left.node, FieldNode::And(_)),
-            Operator::Or => matches!(left.node, FieldNode::Or(_)),
+        let is_chain = |node: &FieldNode| match operator {
+            Operator::And => matches!(node, FieldNode::And(_)),
+            Operator::Or => matches!(node, FieldNode::Or(_)),
             _ => false,
         };
-        // A chain's height is there already.
-        let left_height = left_height - usize::from(is_chain);
+        // A chain's own level is the level of what is made of it.
+        let left_height = left_height - usize::from(is_chain(&left.node));
+        let right_height = right_height - usize::from(is_chain(&right.node));
         let height = above(left_height.max(right_height), &position)?;
         let node = match operator {
             Operator::And => FieldNode::and(vec![left, right]),

@@ -200,10 +200,14 @@ fn joined_height(
     right: &Value,
     position: &Range<usize>,
 ) -> Parsed<usize> {
-    let is_chain = matches!(
-        (symbol, &left.node),
-        ("&&", Node::Spansets(SpansetNode::And(_))) | ("||", Node::Spansets(SpansetNode::Or(_)))
-    );
+    let below = |value: &Value| {
+        let is_chain = matches!(
+            (symbol, &value.node),
+            ("&&", Node::Spansets(SpansetNode::And(_)))
+                | ("||", Node::Spansets(SpansetNode::Or(_)))
+        );
+        value.height - usize::from(is_chain)
+    };
     let is_staged = match &left.node {
         Node::Metrics(MetricsNode::Staged { .. }) => Comparison::from_symbol(symbol).is_some(),
         Node::Series(_) | Node::SecondStages(_) => true,
@@ -219,10 +223,7 @@ fn joined_height(
     if is_folded || is_staged {
         return Ok(left.height);
     }
-    above(
-        (left.height - usize::from(is_chain)).max(right.height),
-        position,
-    )
+    above(below(left).max(below(right)), position)
 }
 
 fn join_spansets(

@@ -225,7 +225,10 @@ impl<'a> Parser<'a> {
     }
 
     fn attach(&self, frame: &mut Frame, value: Value) -> Parsed<()> {
-        frame.height = frame.height.max(value.height);
+        // A pipeline in parentheses that is a whole stage is taken out of them.
+        let is_pipeline = matches!(value.node, Node::Spansets(SpansetNode::Pipeline(_)));
+        let height = value.height - usize::from(is_pipeline);
+        frame.height = frame.height.max(height);
         let position = value.position;
         if let Some(mut metrics) = frame.metrics.take() {
             let Node::SecondStages(stages) = value.node else {
@@ -282,22 +285,14 @@ impl<'a> Parser<'a> {
             (node, _) => Value { node, ..value },
         };
         self.attach(frame, value)?;
-        // A pipeline in parentheses of its own is taken out of them again, and grows no higher.
-        let is_pipeline = matches!(
-            frame.stages.as_slice(),
-            [Located { node: StageNode::Spansets(it), .. }] if matches!(it.node, SpansetNode::Pipeline(_))
-        );
         let (node, height) = match frame.metrics.take() {
             Some(metrics) => (Node::Metrics(metrics.node), frame.height),
             None => match Pipeline::new(std::mem::take(&mut frame.stages)).single_spansets() {
                 Ok(node) => (Node::Spansets(node), frame.height),
-                Err(pipeline) => {
-                    let height = match is_pipeline {
-                        true => frame.height,
-                        false => above(frame.height, &position)?,
-                    };
-                    (Node::Spansets(SpansetNode::Pipeline(pipeline)), height)
-                }
+                Err(pipeline) => (
+                    Node::Spansets(SpansetNode::Pipeline(pipeline)),
+                    above(frame.height, &position)?,
+                ),
             },
         };
         Ok(Value::new(node, position, height))
