@@ -3,4 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod basics;
+mod crash;
+mod damage;
+mod faults;
 mod support;

@@ -1,4 +1,6 @@
-//! Spans to store, and what a store has.
+//! Spans to store, what a store has, and a disk that forgets.
+
+pub(crate) mod disk;
 
 use std::collections::BTreeMap;
 
