@@ -11,8 +11,6 @@ const HUE_STEP: f64 = 17.5;
 /// Each hue comes strong, deep and soft, so that 54 services can differ.
 const TONES: usize = 3;
 
-/// Up to this many services on a page differ by more than one step of hue; more need only differ.
-const WELL_APART_MAX: usize = 12;
 /// From a colour that is taken to the next one to try; shares no factor with the number of colours.
 const STEP: usize = 23;
 
@@ -27,22 +25,16 @@ impl ServiceColours {
     #[must_use]
     pub fn of<'a>(service_names: impl IntoIterator<Item = &'a str>) -> Self {
         let names: BTreeSet<&str> = service_names.into_iter().collect();
-        let well_apart = names.len() <= WELL_APART_MAX;
         let mut taken: Vec<usize> = Vec::new();
         let mut moved = BTreeMap::new();
         for name in names.into_iter().take(HUES * TONES) {
             let preferred = preferred(name);
-            let free = (0..HUES * TONES)
-                .map(|step| (preferred + step * STEP) % (HUES * TONES))
-                .find(|&index| {
-                    !taken.iter().any(|&other| {
-                        if well_apart {
-                            alike(index, other)
-                        } else {
-                            index == other
-                        }
-                    })
-                })
+            let candidates =
+                || (0..HUES * TONES).map(|step| (preferred + step * STEP) % (HUES * TONES));
+            // With very many services it must do that no two are equal.
+            let free = candidates()
+                .find(|&index| !taken.iter().any(|&other| alike(index, other)))
+                .or_else(|| candidates().find(|index| !taken.contains(index)))
                 .unwrap_or(preferred);
             taken.push(free);
             if free != preferred {

@@ -171,8 +171,11 @@ fn waterfall(rows: &TraceRows) -> Markup {
     let window = |offset: usize| rows.view.with_offset(offset).href(rows.trace_id);
     html! {
         // The script needs the trace, and the view without its window and its panel, to fetch further rows.
-        div #rows .rows role="tree" tabindex="0" aria-label="Spans" data-trace=(rows.trace_id) {
-            div #rows-spacer .rows-spacer role="presentation" { (rows::render(rows)) }
+        div.rows-frame {
+            (timeline::grid(&rows.timeline))
+            div #rows .rows role="tree" tabindex="0" aria-label="Spans" data-trace=(rows.trace_id) {
+                div #rows-spacer .rows-spacer role="presentation" { (rows::render(rows)) }
+            }
         }
         @if rows.offset > 0 || end < rows.total {
             nav.windows aria-label="Rows" {

@@ -144,10 +144,6 @@ fn timeline_cell(rows: &TraceRows, row: &Row) -> Markup {
     let extent = timeline.extent(row.start_offset_nano, row.duration_nano);
     html! {
         svg.row-time width="100%" height=(ROW_HEIGHT) aria-hidden="true" {
-            title { (label(row)) ", starts at +" (format::duration(row.start_offset_nano)) }
-            @for tick in timeline.ticks(7) {
-                line.tick x1=(format::percent(tick.fraction)) x2=(format::percent(tick.fraction)) y1="0" y2="100%" {}
-            }
             @if extent.outside == 0 { (bar(row, &extent, &rows.colours)) }
             @for &(offset, exception) in &row.events {
                 @let fraction = timeline.fraction(offset);
