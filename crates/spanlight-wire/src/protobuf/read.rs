@@ -31,6 +31,22 @@ impl Malformed {
         })
     }
 
+    #[cold]
+    fn of_message(mut self: Box<Self>, names: &[&str]) -> Box<Self> {
+        if let Some(number) = self.field.take() {
+            let name = names.get(number as usize);
+            self.path
+                .push(name.map_or_else(|| format!("field {number}"), |&name| name.to_owned()));
+        }
+        self
+    }
+
+    #[cold]
+    fn within(mut self: Box<Self>, part: String) -> Box<Self> {
+        self.path.push(part);
+        self
+    }
+
     /// The error for the one who sent `body`, which the bytes were a part of.
     pub(crate) fn into_error(mut self, body: &[u8]) -> DecodeError {
         self.path.reverse();
@@ -56,31 +72,30 @@ pub(crate) trait Within: Sized {
     fn within_element(self, field: &'static str, index: usize) -> Self;
 }
 
+// Always inlined: a call would copy the result of every field that is fine.
 impl<T> Within for Read<T> {
-    fn of_message(mut self, names: &[&str]) -> Self {
-        if let Err(malformed) = &mut self
-            && let Some(number) = malformed.field.take()
-        {
-            let name = names.get(number as usize);
-            malformed
-                .path
-                .push(name.map_or_else(|| format!("field {number}"), |&name| name.to_owned()));
+    #[inline(always)]
+    fn of_message(self, names: &[&str]) -> Self {
+        match self {
+            Ok(value) => Ok(value),
+            Err(malformed) => Err(malformed.of_message(names)),
         }
-        self
     }
 
-    fn within(mut self, field: &'static str) -> Self {
-        if let Err(malformed) = &mut self {
-            malformed.path.push(field.to_owned());
+    #[inline(always)]
+    fn within(self, field: &'static str) -> Self {
+        match self {
+            Ok(value) => Ok(value),
+            Err(malformed) => Err(malformed.within(field.to_owned())),
         }
-        self
     }
 
-    fn within_element(mut self, field: &'static str, index: usize) -> Self {
-        if let Err(malformed) = &mut self {
-            malformed.path.push(format!("{field}[{index}]"));
+    #[inline(always)]
+    fn within_element(self, field: &'static str, index: usize) -> Self {
+        match self {
+            Ok(value) => Ok(value),
+            Err(malformed) => Err(malformed.within(format!("{field}[{index}]"))),
         }
-        self
     }
 }
 
@@ -112,7 +127,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field; groups, which no message here has, are passed over.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Read<Option<Field<'a>>> {
         while !self.rest.is_empty() {
             let start = self.rest;
@@ -130,7 +145,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value behind a tag; none for a group.
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, number: u32, wire_type: u8, start: &[u8]) -> Read<Option<Wire<'a>>> {
         Ok(Some(match wire_type {
             0 => Wire::Varint(self.varint()?),
