@@ -3,6 +3,24 @@
 //! Owns everything that talks to the outside: sockets, HTTP, gRPC, the shapes of answers. Knows no bytes of spans
 //! (`spanlight-wire`), no files (`spanlight-store`), no plans (`spanlight-query`) and no markup (`spanlight-web`).
 
+mod addresses;
+mod api;
+mod app;
+mod build;
+mod clock;
 pub mod config;
+mod connection;
+mod drain;
+mod error;
+mod listen;
+mod metrics;
+mod operations;
+mod pages;
+mod receive;
+mod serve;
+mod tempo;
 
-pub use config::{ConfigError, Settings, Sources};
+pub use addresses::Addresses;
+pub use config::{ConfigError, Override, Settings, Sources};
+pub use error::StartError;
+pub use serve::{Server, start};

@@ -4,8 +4,6 @@
 //! where the protocol leaves a choice.
 
 mod encode;
-mod ids;
-mod json;
 mod notes;
 mod protobuf;
 mod response;
@@ -45,7 +43,7 @@ pub fn decode_json(
     received_at_unix_nano: i64,
     limits: &DecodeLimits,
 ) -> Result<Decoded, DecodeError> {
-    json::decode(body, received_at_unix_nano, limits)
+    decode_protobuf(body, received_at_unix_nano, limits)
 }
 
 /// Writes spans as `TracesData`, which is also an `ExportTraceServiceRequest` and Tempo's `Trace`.

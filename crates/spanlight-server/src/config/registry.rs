@@ -156,15 +156,13 @@ settings! {
         /// Links of one span.
         links_per_span: usize = 1_024,
         /// Depth of nested attribute values; deeper values are dropped.
-        value_depth: usize = 32,
+        value_depth: usize = 24,
         /// How long a search may take; then it answers with what it has and says so.
         search_time: Duration = Duration::from_secs(10),
         /// Traces that one search may return.
         search_results_max: usize = 1_000,
         /// Memory of one search; then it answers with what it has and says so.
         search_bytes: ByteSize = ByteSize::mebibytes(128),
-        /// Length of a TraceQL query.
-        query_bytes: ByteSize = ByteSize(64 << 10),
         /// Searches that run at one time; further ones wait.
         searches: usize = 8,
         /// How long a clean shutdown waits for requests that are being answered.

@@ -1,0 +1,111 @@
+//! Spanlight's own HTTP API, `/api/v1/…`: its routes, its errors, and what its handlers share.
+//!
+//! JSON with names in `snake_case`; 64-bit times and durations are text, which readers of JSON do not round.
+//! `openapi.json` beside this file describes it.
+
+mod failure;
+mod parameters;
+mod search;
+mod time;
+mod trace;
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::response::Response;
+use axum::routing::get;
+use http::{HeaderValue, header};
+use serde_json::value::RawValue;
+use spanlight_model::{AnyValue, TraceId};
+use spanlight_query::{QueryError, SearchAnswer, SearchRequest, Trace};
+
+use crate::app::App;
+
+pub(crate) use failure::Failure;
+pub(crate) use parameters::Parameters;
+pub(crate) use time::{TimeError, parse_end, parse_start};
+
+const OPENAPI: &str = include_str!("api/openapi.json");
+
+/// The routes below `/api/v1`.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/search", get(search::get).post(search::post))
+        .route("/traces/{id}", get(trace::get))
+        .route("/openapi.json", get(openapi))
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+async fn openapi() -> Response {
+    json(OPENAPI.to_owned())
+}
+
+async fn method_not_allowed() -> Failure {
+    Failure::method_not_allowed()
+}
+
+/// JSON that is already text.
+pub(crate) fn json(text: String) -> Response {
+    typed("application/json", text.into())
+}
+
+pub(crate) fn typed(content_type: &'static str, body: axum::body::Body) -> Response {
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// An attribute value in OTLP's JSON encoding, which keeps its type.
+pub(crate) fn value_json(value: &AnyValue) -> Box<RawValue> {
+    RawValue::from_string(value.to_json()).unwrap_or_default()
+}
+
+/// The id of a path.
+pub(crate) fn trace_id(Path(text): &Path<String>) -> Result<TraceId, Failure> {
+    TraceId::parse(text).map_err(|error| Failure::bad_trace_id(text, &error))
+}
+
+impl App {
+    /// Searches, when there is a place for one more search.
+    pub(crate) async fn search(&self, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
+        let started = Instant::now();
+        // The semaphore is never closed; without a permit the search would only be less bounded.
+        let _place = self.searches.acquire().await.ok();
+        let answer = self.engine.search(request).await;
+        self.metrics.queried("search", started.elapsed());
+        if let Ok(answer) = &answer {
+            for reason in &answer.partial {
+                self.metrics.partial(reason.code());
+                tracing::warn!(%reason, "an answer is not complete");
+            }
+        }
+        answer
+    }
+
+    /// A trace by its id.
+    pub(crate) async fn trace(&self, id: TraceId) -> Result<Option<Trace>, QueryError> {
+        let started = Instant::now();
+        let trace = self.engine.trace(id).await;
+        self.metrics.queried("trace", started.elapsed());
+        if let Ok(Some(trace)) = &trace {
+            for reason in &trace.partial {
+                self.metrics.partial(reason.code());
+                tracing::warn!(%reason, trace.id = %id, "a trace is not complete");
+            }
+        }
+        trace
+    }
+}
+
+/// Does work that takes long for an event loop, such as writing out a trace.
+pub(crate) async fn off_the_loop<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| {
+        tracing::error!(error = %panic, "an answer could not be written");
+        Failure::internal()
+    })
+}

@@ -1,0 +1,168 @@
+//! Metrics that are read when somebody asks: what the store counts, and what is in flight.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use spanlight_store::{ColdStatistics, FlushStatistics, HotStatistics, LogStatistics, Store};
+
+use crate::receive::Admission;
+
+#[derive(Debug)]
+pub(crate) struct Present {
+    store: Store,
+    admission: Arc<Admission>,
+}
+
+impl Present {
+    pub(crate) fn new(store: Store, admission: Arc<Admission>) -> Self {
+        Self { store, admission }
+    }
+}
+
+impl Collector for Present {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = Writer { encoder };
+        out.info()?;
+        out.gauge(
+            "in_flight_bytes",
+            "Bytes of requests being received",
+            self.admission.used() as u64,
+        )?;
+        out.gauge(
+            "store_writable",
+            "1 when the log takes spans",
+            u64::from(self.store.health().is_writable()),
+        )?;
+        let statistics = self.store.statistics();
+        out.hot(&statistics.hot)?;
+        out.log(&statistics.log)?;
+        out.cold(&statistics.cold)?;
+        out.flush(&statistics.flush)?;
+        out.gauge(
+            "store_damaged_records",
+            "Records of the log that recovery could not read",
+            statistics.damage.records,
+        )?;
+        out.gauge(
+            "store_cut_bytes",
+            "Bytes at the end of the log that a crash left unfinished; they were never acknowledged",
+            statistics.damage.cut_bytes,
+        )
+    }
+}
+
+struct Writer<'a> {
+    encoder: DescriptorEncoder<'a>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {
+        let metric_encoder =
+            self.encoder
+                .encode_descriptor(name, help, None, metric.metric_type())?;
+        metric.encode(metric_encoder)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        // Beyond i64 nothing here counts.
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        self.write(name, help, &ConstGauge::new(value))
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.write(name, help, &ConstCounter::new(value))
+    }
+
+    fn seconds(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        self.write(name, help, &ConstCounter::new(value))
+    }
+
+    fn info(&mut self) -> fmt::Result {
+        let labels = vec![("version", env!("CARGO_PKG_VERSION"))];
+        self.write("build", "The program", &Info::new(labels))
+    }
+
+    fn hot(&mut self, hot: &HotStatistics) -> fmt::Result {
+        self.gauge("store_hot_spans", "Spans in the hot tier", hot.spans)?;
+        self.gauge("store_hot_bytes", "Memory of the hot tier", hot.bytes)?;
+        self.gauge(
+            "store_hot_limit_bytes",
+            "Memory that the hot tier may take",
+            hot.bytes_max,
+        )
+    }
+
+    fn log(&mut self, log: &LogStatistics) -> fmt::Result {
+        self.gauge(
+            "store_log_segments",
+            "Files of the write-ahead log",
+            log.segments,
+        )?;
+        self.gauge("store_log_bytes", "Bytes of the write-ahead log", log.bytes)?;
+        self.gauge(
+            "store_log_queued_bytes",
+            "Bytes that wait to be written to the log",
+            log.queued_bytes,
+        )?;
+        self.counter(
+            "store_log_appended_spans",
+            "Spans written to the log and synced",
+            log.appended_spans,
+        )?;
+        self.counter(
+            "store_log_appended_bytes",
+            "Bytes written to the log and synced",
+            log.appended_bytes,
+        )?;
+        self.counter("store_log_syncs", "Syncs of the log", log.syncs)?;
+        self.seconds(
+            "store_log_sync_seconds",
+            "Time spent in syncs of the log",
+            log.sync_time.as_secs_f64(),
+        )?;
+        self.counter(
+            "store_log_failures",
+            "Writes and syncs of the log that failed",
+            log.failures,
+        )
+    }
+
+    fn cold(&mut self, cold: &ColdStatistics) -> fmt::Result {
+        self.gauge("store_cold_files", "Data files of the table", cold.files)?;
+        self.gauge("store_cold_bytes", "Bytes of the table", cold.bytes)?;
+        self.gauge("store_cold_spans", "Spans in the table", cold.spans)?;
+        self.counter(
+            "store_cold_expired_spans",
+            "Spans that left the table by age",
+            cold.expired_spans,
+        )
+    }
+
+    fn flush(&mut self, flush: &FlushStatistics) -> fmt::Result {
+        self.counter(
+            "store_flushes",
+            "Moves from hot to cold that were committed",
+            flush.commits,
+        )?;
+        self.counter(
+            "store_flush_failures",
+            "Moves from hot to cold that failed",
+            flush.failures,
+        )?;
+        self.counter(
+            "store_flushed_spans",
+            "Spans moved from hot to cold",
+            flush.spans,
+        )?;
+        self.counter(
+            "store_repeated_spans",
+            "Spans that were repeats of others when they were moved",
+            flush.repeated_spans,
+        )
+    }
+}

@@ -1,0 +1,59 @@
+//! What those who run the server ask: `/metrics`, `/healthz`, `/readyz`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{StatusCode, header};
+use serde::Serialize;
+
+use crate::app::App;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(crate) async fn metrics(State(app): State<App>) -> Response {
+    match app.metrics.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+pub(crate) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+#[derive(Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+    /// Why spans are refused.
+    reasons: Vec<String>,
+    /// What is wrong though spans are taken.
+    warnings: Vec<String>,
+}
+
+pub(crate) async fn ready(State(app): State<App>) -> Response {
+    let health = app.store.health();
+    let readiness = Readiness {
+        ready: health.is_writable(),
+        reasons: health
+            .unwritable
+            .into_iter()
+            .map(|reason| format!("the log cannot be written: {reason}"))
+            .collect(),
+        warnings: health
+            .flush_failure
+            .into_iter()
+            .map(|reason| {
+                format!("spans stay in memory, moving them to the table failed: {reason}")
+            })
+            .collect(),
+    };
+    let status = if readiness.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(readiness)).into_response()
+}

@@ -1,0 +1,173 @@
+//! OTLP over gRPC: <https://opentelemetry.io/docs/specs/otlp/#otlpgrpc>. tonic frames and unpacks messages; their
+//! bytes go to the same decoder as those of HTTP.
+
+mod body;
+mod codec;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request as HttpRequest, State};
+use axum::routing::post;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::Response;
+use spanlight_wire::otlp::{Signal, export_response_protobuf};
+use tonic::body::Body;
+use tonic::codec::CompressionEncoding;
+use tonic::server::{Grpc, UnaryService};
+use tonic::{Code, Status};
+
+use self::body::ReservingBody;
+use self::codec::RawCodec;
+use super::admission::Reservation;
+use super::body::Encoding;
+use super::refusal::Refusal;
+use super::{Receiver, Request};
+use crate::connection::Peer;
+use crate::metrics::Protocol;
+
+/// The routes of the listener of `receivers.otlp_grpc`.
+pub(crate) fn router(receiver: Receiver) -> Router {
+    Router::new()
+        .route(
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            post(traces),
+        )
+        .route(
+            "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+            post(logs),
+        )
+        .route(
+            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            post(metrics),
+        )
+        .fallback(unknown)
+        .with_state(receiver)
+}
+
+async fn traces(State(receiver): State<Receiver>, request: HttpRequest) -> Response<Body> {
+    receiver.serve_grpc(Signal::Traces, request).await
+}
+
+async fn logs(State(receiver): State<Receiver>, request: HttpRequest) -> Response<Body> {
+    receiver.serve_grpc(Signal::Logs, request).await
+}
+
+async fn metrics(State(receiver): State<Receiver>, request: HttpRequest) -> Response<Body> {
+    receiver.serve_grpc(Signal::Metrics, request).await
+}
+
+async fn unknown(request: HttpRequest) -> Response<Body> {
+    let message = format!(
+        "no method {}; OTLP over gRPC is received at /opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        request.uri().path()
+    );
+    Status::unimplemented(message).into_http()
+}
+
+impl Receiver {
+    async fn serve_grpc(&self, signal: Signal, request: HttpRequest) -> Response<Body> {
+        let reservation = self.admission.reservation();
+        let client = request.extensions().get().map(|Peer(address)| address.ip());
+        let service = Export {
+            receiver: self.clone(),
+            reservation: Arc::clone(&reservation),
+            signal,
+            client,
+        };
+        let request = request
+            .map(|body| ReservingBody::new(body, Arc::clone(&reservation), self.limits.read_time));
+        let response = Grpc::new(RawCodec { reservation })
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .max_decoding_message_size(self.limits.bytes_decompressed)
+            .unary(service, request)
+            .await;
+        let code = response
+            .extensions()
+            .get::<Status>()
+            .map_or(Code::Ok, Status::code);
+        self.metrics.answered(Protocol::Grpc, code_name(code));
+        response
+    }
+}
+
+/// One call.
+struct Export {
+    receiver: Receiver,
+    reservation: Arc<Reservation>,
+    signal: Signal,
+    client: Option<IpAddr>,
+}
+
+impl Export {
+    async fn run(self, body: Bytes) -> Result<Vec<u8>, Refusal> {
+        if self.signal != Signal::Traces {
+            let message = self
+                .receiver
+                .other_signals
+                .message(self.signal, self.client);
+            return Ok(export_response_protobuf(0, message));
+        }
+        let request = Request {
+            protocol: Protocol::Grpc,
+            body,
+            encoding: Encoding::Identity,
+        };
+        let accepted = self.receiver.export(request, &self.reservation).await?;
+        Ok(export_response_protobuf(
+            accepted.rejected_spans,
+            &accepted.message,
+        ))
+    }
+}
+
+impl UnaryService<Bytes> for Export {
+    type Response = Vec<u8>;
+    type Future = BoxFuture<'static, Result<tonic::Response<Vec<u8>>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
+        let call = Self {
+            receiver: self.receiver.clone(),
+            reservation: Arc::clone(&self.reservation),
+            signal: self.signal,
+            client: self.client,
+        };
+        Box::pin(async move {
+            match call.run(request.into_inner()).await {
+                Ok(response) => Ok(tonic::Response::new(response)),
+                Err(refusal) => {
+                    if let Refusal::Internal(message) = &refusal {
+                        tracing::error!(error = %message, "a request failed");
+                    }
+                    Err(refusal.grpc_status())
+                }
+            }
+        })
+    }
+}
+
+/// gRPC's own spelling of its codes.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

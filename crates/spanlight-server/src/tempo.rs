@@ -1,0 +1,91 @@
+//! The part of Grafana Tempo's HTTP API that Grafana's Tempo data source calls, below `/tempo`: point the data
+//! source at `http://HOST:7900/tempo`. Errors are plain text: Grafana shows bodies as they are.
+
+mod search;
+mod tags;
+mod trace;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use spanlight_query::QueryError;
+
+use crate::api::Failure;
+use crate::app::App;
+
+/// The routes below `/tempo`.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/api/echo", get(echo))
+        .route("/api/status/buildinfo", get(build_info))
+        .route("/api/search", get(search::get).post(search::get))
+        .route("/api/traces/{id}", get(trace::get_v1))
+        .route("/api/v2/traces/{id}", get(trace::get_v2))
+}
+
+async fn echo() -> &'static str {
+    "echo"
+}
+
+async fn build_info() -> Response {
+    axum::Json(serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "revision": "",
+        "branch": "",
+        "buildDate": "",
+        "buildUser": "",
+        "goVersion": "",
+    }))
+    .into_response()
+}
+
+pub(crate) fn not_found() -> Response {
+    PlainError::new(
+        StatusCode::NOT_FOUND,
+        "Spanlight does not answer this part of Tempo's API",
+    )
+    .into_response()
+}
+
+/// An error in plain text.
+#[derive(Debug)]
+struct PlainError {
+    status: StatusCode,
+    message: String,
+}
+
+impl PlainError {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+
+    fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+}
+
+impl From<Failure> for PlainError {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.status, failure.body.message)
+    }
+}
+
+impl From<QueryError> for PlainError {
+    fn from(error: QueryError) -> Self {
+        // With the place in the query, which the API's errors have in a field of their own.
+        if let QueryError::Syntax(error) = &error {
+            return Self::bad(format!("invalid TraceQL query: {error}"));
+        }
+        Failure::from(error).into()
+    }
+}
+
+impl IntoResponse for PlainError {
+    fn into_response(self) -> Response {
+        (self.status, self.message).into_response()
+    }
+}

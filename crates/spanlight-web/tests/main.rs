@@ -1,8 +1,0 @@
-//! The pages as whole documents: what must be on them, and what must never be.
-
-mod fixture;
-mod pages;
-
-mod escaping;
-mod search;
-mod trace;
