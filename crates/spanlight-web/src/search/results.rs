@@ -176,7 +176,7 @@ fn row(trace: &TraceSummary, longest_nano: i64, now_unix_nano: i64) -> Markup {
                         span.chip .(colour::class(service.name.as_deref())) {}
                         (service.name.as_deref().unwrap_or("no service name")) " "
                         span.count { (service.span_count) }
-                        @if service.error_count > 0 { span.mark.mark-error title="failed" { (icon::error()) (service.error_count) } }
+                        @if service.error_count > 0 { span.mark.mark-error title="failed" { (icon::error()) (service.error_count) span.visually-hidden { " failed" } } }
                     }
                 }
                 @if trace.services.len() > SERVICES_SHOWN {

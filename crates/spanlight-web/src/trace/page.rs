@@ -117,7 +117,7 @@ fn services(services: &[ServiceFacts]) -> Markup {
                     " " span.count { (format::count(service.span_count as u64)) }
                     @if service.error_count > 0 {
                         span.mark.mark-error title={ (service.error_count) " failed" } {
-                            (icon::error()) (format::count(service.error_count as u64))
+                            (icon::error()) (format::count(service.error_count as u64)) span.visually-hidden { " failed" }
                         }
                     }
                 }
