@@ -9,7 +9,8 @@ pub(super) fn check(text: &str) -> Vec<Finding> {
         Ok(document) => document,
         Err(error) => return vec![Finding::file(format!("not TOML: {error}"))],
     };
-    if document.get("package").is_none() {
+    // A package that is a workspace of its own has no lints to take.
+    if document.get("package").is_none() || document.get("workspace").is_some() {
         return Vec::new();
     }
     let inherits = document
@@ -35,6 +36,7 @@ mod tests {
             []
         );
         assert_eq!(check("[workspace]\nmembers = []\n"), []);
+        assert_eq!(check("[package]\nname = 'a'\n[workspace]\n"), []);
         assert_eq!(check("[package]\nname = 'a'\n").len(), 1);
         assert_eq!(
             check("[package]\nname = 'a'\n[lints]\nworkspace = false\n").len(),
