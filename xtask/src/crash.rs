@@ -87,44 +87,57 @@ pub(crate) fn run(options: &Options) -> Result<u64> {
 fn rounds(options: &Options, seed: u64, launch: &Launch) -> Result<u64> {
     let mut random = Random::at(seed, u64::MAX);
     let mut ledger = Ledger::new(seed);
-    let mut total = Verdict::default();
+    let mut checks = 0;
     let started = Instant::now();
     for round in 1..=options.rounds {
-        let server = launch.start()?;
-        let ready_after = server.ready_after;
-        sender::send_again(&mut ledger, server.addresses.otlp_http)?;
-        let verdict = check(&mut ledger, &mut random, server.addresses.http)?;
-        report(round, ready_after, &ledger, &verdict);
-        total.add(&verdict);
+        let (server, checked) = start_and_check(launch, &mut ledger, &mut random)?;
+        println!(
+            "round {round:>3}: ready after {:>5} ms, {:>6} traces acknowledged so far, {checked} checked",
+            server.ready_after.as_millis(),
+            ledger.acknowledged()
+        );
+        checks += checked;
         let life = Duration::from_millis(50 + random.below(options.life_ms_max.max(51) - 50));
         let sent = load(options, server, &ledger, life)?;
         ledger.begin_round(sent);
     }
     // The last kill, then a clean stop: neither may lose anything.
     for _ in 0..2 {
-        let server = launch.start()?;
-        sender::send_again(&mut ledger, server.addresses.otlp_http)?;
-        let verdict = check(&mut ledger, &mut random, server.addresses.http)?;
-        total.add(&verdict);
+        let (server, checked) = start_and_check(launch, &mut ledger, &mut random)?;
+        checks += checked;
         server.stop()?;
     }
     println!(
-        "{} rounds, {} traces acknowledged, {} checks, {} lost, {} partial, {} duplicated, {:.0} s",
+        "{} rounds, {} traces acknowledged, {checks} checks, 0 lost, 0 partial, 0 duplicated, {:.0} s",
         options.rounds,
         ledger.acknowledged(),
-        total.checked,
-        total.lost.len(),
-        total.partial.len(),
-        total.duplicated.len(),
         started.elapsed().as_secs_f64()
     );
-    if !total.is_good() {
-        bail!("the server broke its promise: {total}");
-    }
     if ledger.acknowledged() == 0 {
         bail!("nothing was acknowledged, so nothing was tested");
     }
     Ok(options.rounds)
+}
+
+/// Starts the server on what the last kill has left. Returns it and how many traces it was asked for; the first that
+/// is not there once ends the run, so that its directory is as it was found.
+fn start_and_check(
+    launch: &Launch,
+    ledger: &mut Ledger,
+    random: &mut Random,
+) -> Result<(Server, usize)> {
+    let server = launch.start()?;
+    // First what was acknowledged before the kill, then, with what is sent again, all of it.
+    let mut verdict = check(ledger, random, server.addresses.http)?;
+    sender::send_again(ledger, server.addresses.otlp_http)?;
+    verdict.add(&check(ledger, random, server.addresses.http)?);
+    if !verdict.is_good() {
+        bail!(
+            "the server broke its promise: {verdict}; its log ends with\n{}",
+            server.log_tail()
+        );
+    }
+    Ok((server, verdict.checked))
 }
 
 /// Sends from several connections, kills the server after `life`, and returns what each request came to.
@@ -154,10 +167,9 @@ fn load(
 }
 
 /// Looks for what the ledger says must be there.
-fn check(ledger: &mut Ledger, random: &mut Random, address: SocketAddr) -> Result<Verdict> {
+fn check(ledger: &Ledger, random: &mut Random, address: SocketAddr) -> Result<Verdict> {
     let numbers: BTreeSet<u64> = ledger.to_check(random, OLD_TRACES_CHECKED);
     let queue = Mutex::new(numbers.into_iter());
-    let ledger = &*ledger;
     thread::scope(|scope| {
         let checkers: Vec<_> = (0..CHECKERS)
             .map(|_| {
@@ -187,14 +199,6 @@ fn check(ledger: &mut Ledger, random: &mut Random, address: SocketAddr) -> Resul
         }
         Ok(verdict)
     })
-}
-
-fn report(round: u64, ready_after: Duration, ledger: &Ledger, verdict: &Verdict) {
-    println!(
-        "round {round:>3}: ready after {:>5} ms, {:>6} traces acknowledged so far, {verdict}",
-        ready_after.as_millis(),
-        ledger.acknowledged()
-    );
 }
 
 fn any_seed() -> u64 {

@@ -5,6 +5,7 @@
 //! or levels are allowed is the decoder's to enforce.
 
 mod lists;
+mod origin;
 mod row;
 
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use crate::batch::SpanBatch;
 use crate::intern::StringPool;
 use crate::schema;
 use lists::{EventLists, LinkLists, TextColumn};
-pub use row::{AttributeSink, EventRow, LinkRow, ResourceRow, RowError, ScopeRow, SpanRow};
+pub use origin::{ResourceRow, ScopeRow};
+pub use row::{AttributeSink, EventRow, LinkRow, RowError, SpanRow};
 
 /// A resource of the batch that is being built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +152,20 @@ impl SpanBatchBuilder {
     /// Begins an instrumentation scope; its attributes follow, then [`ScopeRow::commit`].
     pub fn begin_scope(&mut self) -> ScopeRow<'_> {
         ScopeRow::new(self)
+    }
+
+    /// Sets the schema of a committed resource: JSON brings it after the spans.
+    pub fn set_resource_schema_url(&mut self, resource: ResourceIndex, url: &str) {
+        if let Some(slot) = self.resources.schema_urls.get_mut(resource.0 as usize) {
+            url.clone_into(slot);
+        }
+    }
+
+    /// Sets the schema of a committed scope: JSON brings it after the spans.
+    pub fn set_scope_schema_url(&mut self, scope: ScopeIndex, url: &str) {
+        if let Some(slot) = self.scopes.schema_urls.get_mut(scope.0 as usize) {
+            url.clone_into(slot);
+        }
     }
 
     /// Begins a span of this resource and scope, which must come from this builder.

@@ -1,5 +1,10 @@
 //! Span batches from the outside: what is built is what is read.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says where it stopped"
+)]
+
 use arrow_array::UInt32Array;
 use proptest::prelude::*;
 use spanlight_model::{
@@ -68,8 +73,8 @@ fn describe(span: &SpanRef<'_>) -> String {
     )
 }
 
-#[test]
-fn every_field_of_a_span_comes_back() {
+/// A batch of one span that has everything, and the list among its attributes.
+fn full() -> (SpanBatch, AnyValue) {
     let mut builder = SpanBatchBuilder::new(RECEIVED_AT);
     let (resource, scope) = resource(&mut builder, "ingress");
     let mut row = builder.begin_span(resource, scope);
@@ -113,8 +118,12 @@ fn every_field_of_a_span_comes_back() {
     link.attributes().push("queue", Value::String("orders"));
     link.commit();
     row.commit().unwrap();
-    let batch = builder.finish().unwrap();
+    (builder.finish().unwrap(), list)
+}
 
+#[test]
+fn every_field_of_a_span_comes_back() {
+    let (batch, list) = full();
     let span = batch.span(0);
     assert_eq!(span.trace_id(), TraceId([1; 16]));
     assert_eq!(span.parent_span_id(), Some(SpanId([3; 8])));

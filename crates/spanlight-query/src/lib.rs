@@ -5,12 +5,21 @@
 //! page is the edge's.
 
 mod answer;
+mod candidates;
+mod cursor;
+mod decide;
 mod engine;
 mod error;
 mod limits;
 mod load;
+mod plan;
+mod predicate;
+mod scan;
 mod search;
+mod spanset;
+mod summary;
 mod trace;
+mod traces;
 mod tree;
 
 pub use answer::{

@@ -1,13 +1,42 @@
 //! Searches: from a request to a page of traces, newest first.
+//!
+//! The first step scans the store from its newest partitions on, in waves, for traces that may be answers. The second
+//! loads them whole, those first that may be newest, and decides. A trace starts no later than any of its spans, so
+//! the search ends as soon as the page is full of traces that start after every span not yet looked at.
 
+mod front;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryPool;
-use spanlight_store::Snapshot;
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt as _;
+use spanlight_model::TraceId;
+use spanlight_store::{Partition, ScanColumns, ScanRequest, Snapshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{SearchAnswer, SearchRequest};
+use crate::candidates::{self, CandidateExec, Conditions, Window};
+use crate::cursor::Cursor;
+use crate::decide::{Cancelled, Scope, decide};
 use crate::error::QueryError;
-use crate::limits::QueryLimits;
+use crate::limits::{PartialReason, QueryLimits};
+use crate::load::{MemoryFull, load};
+use crate::plan::Plan;
+use crate::scan::{ScanReport, SpanScanExec};
+use front::Front;
+
+/// Spans of the first wave; each next wave has four times as many.
+const FIRST_WAVE_SPANS: usize = 100_000;
+
+/// Traces that are loaded at once, at first and at most.
+const CHUNK_TRACES: std::ops::Range<usize> = 32..1_024;
+
+/// The whole query when the text is blank.
+const EVERYTHING: &str = "{ }";
 
 pub(crate) async fn run(
     snapshot: Snapshot,
@@ -16,30 +45,288 @@ pub(crate) async fn run(
     request: &SearchRequest,
 ) -> Result<SearchAnswer, QueryError> {
     check(request, limits)?;
-    let query = spanlight_traceql::parse(&request.query)?;
-    let _ = (snapshot, memory, query);
-    Err(QueryError::Unsupported {
-        message: "search is not there yet".to_owned(),
-        position: 0..request.query.len(),
-    })
+    let text = match request.query.trim() {
+        "" => EVERYTHING,
+        _ => &request.query,
+    };
+    let plan = Plan::compile(&spanlight_traceql::parse(text)?, text)?;
+    let cursor = request.cursor.as_deref();
+    let cursor = cursor
+        .map(|cursor| Cursor::of_text(cursor, text))
+        .transpose()?;
+    let (time_range, after) = match cursor {
+        Some(cursor) => (cursor.time_range, Some(cursor.after)),
+        None => (request.time_range.clone(), None),
+    };
+    let mut search = Search {
+        conditions: Arc::new(Conditions::of(&plan)),
+        plan: Arc::new(plan),
+        scope: Scope {
+            time_range,
+            after,
+            spans_per_trace: request.spans_per_trace,
+        },
+        // One more than asked for tells whether there is a next page.
+        front: Front::new(request.limit + 1, memory),
+        snapshot,
+        limits,
+        memory: Arc::clone(memory),
+        deadline: Instant::now() + limits.search_time_limit,
+        report: Arc::new(ScanReport::default()),
+        answer: SearchAnswer::default(),
+        cancelled: Cancelled::default(),
+        chunk: CHUNK_TRACES.start,
+    };
+    match search.waves().await {
+        Ok(()) => {}
+        Err(Stop::Partial(reason)) => search.answer.partial.push(reason),
+        Err(Stop::Failed(error)) => return Err(error),
+    }
+    Ok(search.finish(text, request.limit))
 }
 
 fn check(request: &SearchRequest, limits: &QueryLimits) -> Result<(), QueryError> {
     if request.time_range.end < request.time_range.start {
         return Err(QueryError::TimeRange);
     }
-    let bounds = |name: &str, value: usize, max: usize| {
-        if (1..=max).contains(&value) {
+    let bounds = |name: &str, value: usize, min: usize, max: usize| {
+        if (min..=max).contains(&value) {
             return Ok(());
         }
         Err(QueryError::Limit {
-            message: format!("{name} must be between 1 and {max}, not {value}"),
+            message: format!("{name} must be between {min} and {max}, not {value}"),
         })
     };
-    bounds("limit", request.limit, limits.traces_max)?;
-    bounds(
-        "spans per trace",
-        request.spans_per_trace,
-        limits.spans_per_trace_max,
-    )
+    bounds("limit", request.limit, 1, limits.traces_max)?;
+    let (spans, max) = (request.spans_per_trace, limits.spans_per_trace_max);
+    bounds("spans per trace", spans, 0, max)
+}
+
+/// Why a search ends before it has seen everything.
+enum Stop {
+    /// The answer is what was found so far.
+    Partial(PartialReason),
+    Failed(QueryError),
+}
+
+impl<E: std::error::Error> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(QueryError::Internal(error.to_string()))
+    }
+}
+
+struct Search<'l> {
+    plan: Arc<Plan>,
+    conditions: Arc<Conditions>,
+    scope: Scope,
+    front: Front,
+    snapshot: Snapshot,
+    limits: &'l QueryLimits,
+    memory: Arc<dyn MemoryPool>,
+    deadline: Instant,
+    report: Arc<ScanReport>,
+    answer: SearchAnswer,
+    cancelled: Cancelled,
+    /// Traces that the next load takes.
+    chunk: usize,
+}
+
+impl Drop for Search<'_> {
+    fn drop(&mut self) {
+        self.cancelled.set();
+    }
+}
+
+impl Search<'_> {
+    async fn waves(&mut self) -> Result<(), Stop> {
+        let window = self.window();
+        let mut partitions = self.snapshot.partitions(&ScanRequest {
+            time_range: Some(window.end_min..window.start_max),
+            trace_ids: None,
+            columns: self.plan.fields.columns(),
+        });
+        // Taken from the end: the newest first.
+        partitions.sort_by_key(Partition::max_start_time_unix_nano);
+        let mut spans = FIRST_WAVE_SPANS;
+        while let Some(newest) = partitions.last() {
+            if self.front.is_settled(newest.max_start_time_unix_nano()) {
+                break;
+            }
+            let wave = next_wave(&mut partitions, spans);
+            let start_min = self.front.start_min();
+            self.scan(
+                wave,
+                Window {
+                    start_min,
+                    ..window
+                },
+            )
+            .await?;
+            self.decide_front().await?;
+            spans = spans.saturating_mul(4);
+        }
+        Ok(())
+    }
+
+    /// The spans that may make a trace of the range an answer.
+    fn window(&self) -> Window {
+        let length = nanos(self.limits.trace_length);
+        let range = &self.scope.time_range;
+        let newest = match self.scope.after {
+            Some((start, _)) => start.min(range.end),
+            None => range.end,
+        };
+        Window {
+            end_min: range.start.saturating_sub(length),
+            start_min: i64::MIN,
+            start_max: newest.saturating_add(length),
+        }
+    }
+
+    /// The first step, over the partitions of a wave.
+    async fn scan(&mut self, wave: Vec<Partition>, window: Window) -> Result<(), Stop> {
+        let parallel = std::thread::available_parallelism().map_or(1, usize::from);
+        let scan = SpanScanExec::new(wave, parallel, Arc::clone(&self.report));
+        let conditions = Arc::clone(&self.conditions);
+        let plan = CandidateExec::new(Arc::new(scan), conditions, window);
+        let mut batches = execute_stream(Arc::new(plan), Arc::new(TaskContext::default()))?;
+        while let Some(batch) = self.in_time(batches.next()).await? {
+            for candidate in candidates::read(&batch?) {
+                self.front.add(candidate).map_err(|_| self.memory_full())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The second step, for the traces found so far that may still be on the page.
+    async fn decide_front(&mut self) -> Result<(), Stop> {
+        self.front.line_up(&self.plan.needs);
+        loop {
+            let ids = self.front.next(self.chunk);
+            if ids.is_empty() {
+                return Ok(());
+            }
+            self.decide_chunk(ids).await?;
+            self.chunk = (self.chunk * 2).min(CHUNK_TRACES.end);
+        }
+    }
+
+    async fn decide_chunk(&mut self, ids: BTreeSet<TraceId>) -> Result<(), Stop> {
+        // Chunks that do not fit the memory are halved.
+        let mut left = vec![ids];
+        while let Some(mut ids) = left.pop() {
+            if self.decide_traces(&ids).await?.is_ok() {
+                continue;
+            }
+            self.chunk = CHUNK_TRACES.start;
+            match ids.iter().nth(ids.len() / 2).copied() {
+                Some(middle) if ids.len() > 1 => {
+                    left.push(ids.split_off(&middle));
+                    left.push(ids);
+                }
+                _ => self.answer.partial.extend(
+                    ids.into_iter()
+                        .map(|trace_id| PartialReason::TraceTooLarge { trace_id }),
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    async fn decide_traces(
+        &mut self,
+        ids: &BTreeSet<TraceId>,
+    ) -> Result<Result<(), MemoryFull>, Stop> {
+        let ids = Arc::new(ids.clone());
+        let columns = ScanColumns {
+            // Of every answer it is told whether it was a cold start.
+            attributes: true,
+            ..self.plan.fields.columns()
+        };
+        let loaded = load(&self.snapshot, Arc::clone(&ids), columns, &self.memory);
+        let mut loaded = match timeout_at(self.deadline, loaded).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(full)) => return Ok(Err(full)),
+            Err(_) => return Err(self.time_is_up()),
+        };
+        for reason in std::mem::take(&mut loaded.partial) {
+            self.note(reason);
+        }
+        let inspected = &mut self.answer.inspected;
+        inspected.spans += loaded.inspected.spans;
+        inspected.bytes += loaded.inspected.bytes;
+        inspected.partitions += loaded.inspected.partitions;
+        inspected.traces += ids.len() as u64;
+        let (plan, scope) = (Arc::clone(&self.plan), self.scope.clone());
+        let cancelled = self.cancelled.clone();
+        let work =
+            tokio::task::spawn_blocking(move || decide(&loaded, &ids, &plan, &scope, &cancelled));
+        let found = self.in_time(work).await??;
+        for summary in found {
+            self.front.found(summary);
+        }
+        Ok(Ok(()))
+    }
+
+    async fn in_time<F: Future>(&self, future: F) -> Result<F::Output, Stop> {
+        timeout_at(self.deadline, future)
+            .await
+            .map_err(|_| self.time_is_up())
+    }
+
+    fn time_is_up(&self) -> Stop {
+        Stop::Partial(PartialReason::TimeLimit {
+            limit: self.limits.search_time_limit,
+        })
+    }
+
+    fn memory_full(&self) -> Stop {
+        Stop::Partial(PartialReason::MemoryLimit {
+            limit_bytes: self.limits.memory_bytes,
+        })
+    }
+
+    fn note(&mut self, reason: PartialReason) {
+        if !self.answer.partial.contains(&reason) {
+            self.answer.partial.push(reason);
+        }
+    }
+
+    fn finish(mut self, text: &str, limit: usize) -> SearchAnswer {
+        for reason in self.report.unreadable() {
+            self.note(reason);
+        }
+        let mut answer = std::mem::take(&mut self.answer);
+        let scanned = self.report.inspected();
+        answer.inspected.spans += scanned.spans;
+        answer.inspected.bytes += scanned.bytes;
+        answer.inspected.partitions += scanned.partitions;
+        answer.traces = self.front.take();
+        if answer.traces.len() > limit {
+            answer.traces.truncate(limit);
+            answer.next_cursor = answer.traces.last().map(|last| {
+                let after = (last.start_time_unix_nano, last.trace_id);
+                let time_range = self.scope.time_range.clone();
+                Cursor { after, time_range }.to_text(text)
+            });
+        }
+        answer
+    }
+}
+
+/// Takes partitions from the end until they have this many spans.
+fn next_wave(partitions: &mut Vec<Partition>, spans: usize) -> Vec<Partition> {
+    let mut wave = Vec::new();
+    let mut count = 0_usize;
+    while count < spans
+        && let Some(partition) = partitions.pop()
+    {
+        count = count.saturating_add(partition.span_count_upper_bound());
+        wave.push(partition);
+    }
+    wave
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -107,7 +107,7 @@ fn nodes(tree: &Tree, places: &[Place]) -> Vec<TraceNode> {
             child_count: tree.child_counts[at],
             descendant_count: tree.descendant_counts[at],
             orphan: tree.orphans[at],
-            cycle: tree.cut[at],
+            cycle: tree.is_cut(at),
             asynchronous: parent
                 .is_some_and(|parent| tree::is_asynchronous(&places[parent], &places[at])),
         }

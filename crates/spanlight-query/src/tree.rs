@@ -123,8 +123,8 @@ pub(crate) struct Tree {
     pub(crate) descendant_counts: Vec<u32>,
     /// Names a parent that is absent.
     pub(crate) orphans: Vec<bool>,
-    /// Its parents lead back to itself; the link above it was cut.
-    pub(crate) cut: Vec<bool>,
+    /// The parent above which the tree was cut, where a span's parents lead back to it; else [`NO_PARENT`].
+    pub(crate) cut_parents: Vec<u32>,
 }
 
 impl Tree {
@@ -137,7 +137,7 @@ impl Tree {
             child_counts: vec![0; count],
             descendant_counts: vec![0; count],
             orphans: vec![false; count],
-            cut: vec![false; count],
+            cut_parents: vec![NO_PARENT; count],
         };
         tree.link(places, shared);
         tree.cut_cycles(places);
@@ -194,8 +194,8 @@ impl Tree {
             }
             if at != NO_PARENT && met[at as usize] == walk {
                 let earliest = self.earliest_of_cycle(places, at);
-                self.parents[earliest as usize] = NO_PARENT;
-                self.cut[earliest as usize] = true;
+                let parent = &mut self.parents[earliest as usize];
+                self.cut_parents[earliest as usize] = std::mem::replace(parent, NO_PARENT);
             }
         }
     }
@@ -258,6 +258,11 @@ impl Tree {
                 self.descendant_counts[parent] += self.descendant_counts[at as usize] + 1;
             }
         }
+    }
+
+    /// Whether the span's parents lead back to it, and the link above it was cut.
+    pub(crate) fn is_cut(&self, at: usize) -> bool {
+        self.cut_parents[at] != NO_PARENT
     }
 
     /// The position of the parent.

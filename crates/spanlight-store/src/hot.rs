@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use spanlight_model::{SpanBatch, TraceId};
 
+use crate::budget::Reservation;
+
 /// Batches share a chunk so that appending copies one short list and a few pointers, not the whole tier.
 const CHUNK_BATCHES: usize = 64;
 
@@ -18,6 +20,8 @@ pub(crate) struct HotBatch {
     pub(crate) sequence: u64,
     pub(crate) spans: SpanBatch,
     pub(crate) summary: Summary,
+    /// Memory is free again when the last reader lets go of the batch.
+    pub(crate) _memory: Reservation,
 }
 
 /// What is known of a batch without reading its rows.
@@ -26,6 +30,7 @@ pub(crate) struct Summary {
     pub(crate) bytes: usize,
     pub(crate) times: TimeBounds,
     pub(crate) received_min: i64,
+    pub(crate) received_max: i64,
     /// The low halves of the trace ids, sorted, each once: random in every id format, and half the size.
     trace_keys: Box<[u64]>,
 }
@@ -86,6 +91,7 @@ impl Summary {
             bytes: spans.byte_size(),
             times,
             received_min: received.iter().copied().min().unwrap_or(i64::MAX),
+            received_max: received.iter().copied().max().unwrap_or(i64::MIN),
             trace_keys: trace_keys.into_boxed_slice(),
         }
     }

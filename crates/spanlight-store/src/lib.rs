@@ -4,10 +4,18 @@
 //! The only crate that knows the layout of the data directory. Owns durability, recovery, flushing and retention;
 //! knows no protocol and no query language. `log/FORMAT.md` and `cold/TABLE.md` describe the bytes.
 
+mod budget;
 mod clock;
+mod cold;
+mod directory;
+pub mod disk;
 mod error;
 mod hot;
+mod log;
+mod maintenance;
 mod options;
+#[cfg(test)]
+mod sample;
 mod scan;
 mod snapshot;
 mod statistics;

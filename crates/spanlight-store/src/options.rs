@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::disk::{Disk, LocalDisk};
 
 /// When the log is synced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,8 +40,12 @@ pub struct StoreOptions {
     pub queue_bytes: usize,
     /// How often the background task looks whether there is something to flush or to delete.
     pub maintenance_interval: Duration,
+    /// How long to wait before a log that could not be written is tried again.
+    pub probe_interval: Duration,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Where files are.
+    pub disk: Arc<dyn Disk>,
 }
 
 impl StoreOptions {
@@ -57,7 +62,9 @@ impl StoreOptions {
             segment_bytes: 64 << 20,
             queue_bytes: 64 << 20,
             maintenance_interval: Duration::from_secs(1),
+            probe_interval: Duration::from_secs(1),
             clock: Arc::new(SystemClock),
+            disk: Arc::new(LocalDisk),
         }
     }
 }

@@ -9,6 +9,8 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use spanlight_model::{SpanBatch, TraceId};
 
+use crate::cold::{ColdFile, read};
+use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::hot::{HotBatch, TimeBounds};
 
@@ -78,6 +80,11 @@ pub struct Partition {
 #[derive(Debug)]
 enum Source {
     Hot(Vec<Arc<HotBatch>>),
+    Cold {
+        disk: Arc<dyn Disk>,
+        file: Arc<ColdFile>,
+        request: ScanRequest,
+    },
 }
 
 impl Partition {
@@ -108,7 +115,30 @@ impl Partition {
         })
     }
 
-    /// The spans, a batch at a time.
+    /// A file of the table; `None` when it cannot have what is asked for.
+    pub(crate) fn of_cold(
+        disk: &Arc<dyn Disk>,
+        file: &Arc<ColdFile>,
+        request: &ScanRequest,
+    ) -> Option<Self> {
+        let times = file.times.bounds();
+        let range = request.time_range.as_ref();
+        if !range.is_none_or(|range| times.may_overlap(range)) {
+            return None;
+        }
+        Some(Self {
+            times,
+            spans: usize::try_from(file.spans).unwrap_or(usize::MAX),
+            source: Source::Cold {
+                disk: Arc::clone(disk),
+                file: Arc::clone(file),
+                request: request.clone(),
+            },
+            trace_ids: None,
+        })
+    }
+
+    /// The spans, a batch at a time. Files are read on blocking threads; dropping the stream ends the reading.
     #[must_use]
     pub fn stream(self) -> BoxStream<'static, Result<SpanBatch, ReadError>> {
         let trace_ids = self.trace_ids;
@@ -120,6 +150,11 @@ impl Partition {
                     futures::future::ready(keep)
                 })
                 .boxed(),
+            Source::Cold {
+                disk,
+                file,
+                request,
+            } => read::stream(disk, file, request),
         }
     }
 
@@ -128,6 +163,7 @@ impl Partition {
     pub fn describe(&self) -> String {
         match &self.source {
             Source::Hot(batches) => format!("hot: {} batches", batches.len()),
+            Source::Cold { file, .. } => format!("cold/{}", file.name),
         }
     }
 

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use crate::cold::ColdTier;
+use crate::disk::Disk;
 use crate::hot::HotTier;
 use crate::scan::{Partition, ScanRequest};
 
@@ -11,6 +13,16 @@ use crate::scan::{Partition, ScanRequest};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     pub(crate) hot: HotTier,
+    pub(crate) cold: ColdTier,
+}
+
+impl View {
+    pub(crate) fn with_hot(&self, hot: HotTier) -> Self {
+        Self {
+            hot,
+            cold: self.cold.clone(),
+        }
+    }
 }
 
 /// The current view. Readers never wait; writers take turns.
@@ -39,28 +51,29 @@ impl Published {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     view: Arc<View>,
+    disk: Arc<dyn Disk>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(view: Arc<View>) -> Self {
-        Self { view }
+    pub(crate) fn new(view: Arc<View>, disk: Arc<dyn Disk>) -> Self {
+        Self { view, disk }
     }
 
     /// The parts that may have what is asked for; the rest is skipped without being read. In no particular order:
     /// [`Partition::max_start_time_unix_nano`] helps to read the newest first.
     #[must_use]
     pub fn partitions(&self, request: &ScanRequest) -> Vec<Partition> {
-        self.view
-            .hot
-            .chunks()
-            .iter()
-            .filter_map(|chunk| Partition::of_hot(chunk, request))
-            .collect()
+        let hot = self.view.hot.chunks().iter();
+        let hot = hot.filter_map(|chunk| Partition::of_hot(chunk, request));
+        let cold = self.view.cold.files.iter();
+        let cold = cold.filter_map(|file| Partition::of_cold(&self.disk, file, request));
+        hot.chain(cold).collect()
     }
 
     /// An upper bound of the spans in the view.
     #[must_use]
     pub fn span_count_upper_bound(&self) -> usize {
-        self.view.hot.spans
+        let cold: u64 = self.view.cold.files.iter().map(|file| file.spans).sum();
+        usize::try_from(cold).map_or(usize::MAX, |cold| cold.saturating_add(self.view.hot.spans))
     }
 }

@@ -1,15 +1,34 @@
-//! [`Store`]: the handle that everything else holds.
+//! [`Store`]: the handle that everything else holds, and the order in which its parts start and stop.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use deltalake_core::DeltaTableError;
 use spanlight_model::SpanBatch;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{self, JoinHandle};
+use tokio_util::sync::CancellationToken;
 
+use crate::budget::{Budget, Reservation};
+use crate::cold::ColdTier;
+use crate::cold::table::Table;
+use crate::directory::Directory;
 use crate::error::{AppendError, FlushError, OpenError};
-use crate::hot::{HotBatch, Summary};
+use crate::hot::{HotBatch, HotTier, Summary};
+use crate::log::codec;
+use crate::log::format::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES};
+use crate::log::recovery::{Recovered, Recovery};
+use crate::log::writer::{LogWriter, WriterOptions, overloaded, record_room, seal_record};
+use crate::maintenance::{Maintenance, Report, Request, remove_litter};
 use crate::options::StoreOptions;
 use crate::snapshot::{Published, Snapshot, View};
-use crate::statistics::{Health, HotStatistics, Statistics};
+use crate::statistics::{ColdStatistics, DamageStatistics, Health, HotStatistics, Statistics};
+
+/// Requests that may wait for the background task.
+const REQUESTS: usize = 16;
+/// Batches above this size are encoded on a blocking thread: below it the hand-over costs more than the work.
+const ENCODE_INLINE_BYTES: usize = 1 << 20;
 
 /// An open data directory. Cheap to clone; the directory is free again when the last clone is gone or one is closed.
 #[derive(Debug, Clone)]
@@ -20,8 +39,22 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     options: StoreOptions,
-    published: Published,
-    sequence: AtomicU64,
+    published: Arc<Published>,
+    budget: Arc<Budget>,
+    log: Arc<LogWriter>,
+    damage: DamageStatistics,
+    report: Arc<Report>,
+    requests: mpsc::Sender<Request>,
+    maintenance: Mutex<Option<JoinHandle<()>>>,
+    closing: CancellationToken,
+}
+
+/// What opening found in the table.
+struct Opened {
+    table: Table,
+    committed: u64,
+    files: ColdTier,
+    tombstones: BTreeMap<String, i64>,
 }
 
 impl Store {
@@ -30,16 +63,109 @@ impl Store {
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory and what to do.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let root = absolute(&options)?;
+        let disk = Arc::clone(&options.disk);
+        let directory = blocking(move || Directory::open(disk.as_ref(), &root)).await?;
+        let directory = Arc::new(directory);
+        let opened = open_table(&options, &directory).await?;
+        let committed = opened.committed;
+        let recovered = {
+            let options = options.clone();
+            let directory = Arc::clone(&directory);
+            let files = opened.files.clone();
+            let tombstones = opened.tombstones.clone();
+            blocking(move || {
+                remove_litter(&options, &directory, &files, &tombstones);
+                let recovery = Recovery {
+                    disk: options.disk.as_ref(),
+                    log_dir: &directory.log(),
+                    damaged_dir: &directory.damaged(),
+                    committed,
+                };
+                recovery.run()
+            })
+            .await?
+        };
+        Self::start(options, directory, opened, recovered)
+    }
+
+    fn start(
+        options: StoreOptions,
+        directory: Arc<Directory>,
+        opened: Opened,
+        recovered: Recovered,
+    ) -> Result<Self, OpenError> {
+        let budget = Arc::new(Budget::new(options.hot_bytes));
+        let published = Arc::new(Published::default());
+        let damage = recovered.damage.clone();
+        let hot =
+            HotTier::default().with(recovered.batches.into_iter().map(|(sequence, spans)| {
+                let summary = Summary::of(&spans);
+                Arc::new(HotBatch {
+                    sequence,
+                    _memory: budget.reserve_anyway(summary.bytes),
+                    spans,
+                    summary,
+                })
+            }));
+        published.update(|_| View {
+            hot,
+            cold: opened.files,
+        });
+        let flush_wanted = Arc::new(Notify::new());
+        let log_dir = directory.log();
+        let log = LogWriter::start(WriterOptions {
+            directory: Arc::clone(&directory),
+            disk: Arc::clone(&options.disk),
+            published: Arc::clone(&published),
+            flush_wanted: Arc::clone(&flush_wanted),
+            flush_bytes: options.hot_bytes / 2,
+            fsync: options.fsync,
+            segment_bytes: options.segment_bytes,
+            queue_bytes: options.queue_bytes,
+            probe_interval: options.probe_interval,
+            sealed: recovered.segments,
+            next_sequence: recovered.sequence_max + 1,
+            next_segment: recovered.segment_number_max + 1,
+        });
+        let log = Arc::new(log.map_err(|source| OpenError::Disk {
+            path: log_dir,
+            source,
+        })?);
+        // What a crash left between the commit and the cut.
+        log.cut(opened.committed);
+        let report = Arc::new(Report::default());
+        let closing = CancellationToken::new();
+        let maintenance = Maintenance {
+            options: options.clone(),
+            directory,
+            published: Arc::clone(&published),
+            log: Arc::clone(&log),
+            flush_wanted,
+            table: opened.table,
+            tombstones: opened.tombstones,
+            report: Arc::clone(&report),
+            closing: closing.clone(),
+        };
+        let (requests, receiver) = mpsc::channel(REQUESTS);
+        let maintenance = task::spawn(maintenance.run(receiver));
         Ok(Self {
             inner: Arc::new(Inner {
                 options,
-                published: Published::default(),
-                sequence: AtomicU64::new(1),
+                published,
+                budget,
+                log,
+                damage,
+                report,
+                requests,
+                maintenance: Mutex::new(Some(maintenance)),
+                closing,
             }),
         })
     }
 
-    /// Stores a batch. Returns when it is synced to the disk and visible to the next snapshot.
+    /// Stores a batch. Returns when it is synced to the disk and visible to the next snapshot. Once called, the batch
+    /// may be stored though the future is dropped.
     ///
     /// # Errors
     /// [`AppendError`]: nothing of the batch is visible then.
@@ -47,29 +173,36 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
-        let summary = Summary::of(&batch);
-        let limit = self.inner.options.hot_bytes;
-        if summary.bytes > limit {
-            return Err(AppendError::TooLarge {
-                bytes: summary.bytes,
-                limit,
-            });
+        let memory = self.reserve(&batch)?;
+        let (record, summary, batch) = if memory.0 > ENCODE_INLINE_BYTES {
+            task::spawn_blocking(move || prepare(batch))
+                .await
+                .map_err(|_| AppendError::ShuttingDown)??
+        } else {
+            prepare(batch)?
+        };
+        let answer = self.inner.log.append(record, batch, summary, memory.1)?;
+        answer.await.unwrap_or(Err(AppendError::ShuttingDown))
+    }
+
+    fn reserve(&self, batch: &SpanBatch) -> Result<(usize, Reservation), AppendError> {
+        let bytes = batch.byte_size();
+        let limit = self.inner.budget.limit();
+        if bytes > limit {
+            return Err(AppendError::TooLarge { bytes, limit });
         }
-        let hot = Arc::new(HotBatch {
-            sequence: self.inner.sequence.fetch_add(1, Ordering::Relaxed),
-            spans: batch,
-            summary,
-        });
-        self.inner.published.update(|view| View {
-            hot: view.hot.with([hot]),
-        });
-        Ok(())
+        let memory = self.inner.budget.reserve(bytes);
+        let memory = memory.ok_or_else(|| overloaded("the memory for new spans is full"))?;
+        Ok((bytes, memory))
     }
 
     /// A view of everything that was acknowledged.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.inner.published.load())
+        Snapshot::new(
+            self.inner.published.load(),
+            Arc::clone(&self.inner.options.disk),
+        )
     }
 
     /// Moves everything that is hot to the cold tier now.
@@ -77,19 +210,41 @@ impl Store {
     /// # Errors
     /// [`FlushError`]: the spans stay hot, and in the log.
     pub async fn flush(&self) -> Result<(), FlushError> {
-        Ok(())
+        let closed = || FlushError::Log("the store is closed".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inner.requests.send(Request::Flush(reply)).await;
+        sent.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Does at once what the background task would do at its next look: flush, delete, tidy up, each if it is due.
+    pub async fn maintain(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.inner.requests.send(Request::Tick(reply)).await.is_ok() {
+            answer.await.ok();
+        }
     }
 
     /// Whether the store does its job.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health::default()
+        Health {
+            unwritable: self.inner.log.unwritable().map(|reason| (*reason).clone()),
+            flush_failure: self
+                .inner
+                .report
+                .failure
+                .load_full()
+                .map(|reason| (*reason).clone()),
+        }
     }
 
     /// What the store counts.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let view = self.inner.published.load();
+        let counters = self.inner.report.counters();
+        let cold = &view.cold.files;
         Statistics {
             hot: HotStatistics {
                 spans: view.hot.spans as u64,
@@ -97,10 +252,98 @@ impl Store {
                 bytes: view.hot.bytes as u64,
                 bytes_max: self.inner.options.hot_bytes as u64,
             },
-            ..Statistics::default()
+            log: self.inner.log.statistics(),
+            cold: ColdStatistics {
+                files: cold.len() as u64,
+                bytes: cold.iter().map(|file| file.bytes).sum(),
+                spans: cold.iter().map(|file| file.spans).sum(),
+                table_version: view.cold.version,
+                expired_files: counters.expired_files,
+                expired_spans: counters.expired_spans,
+            },
+            flush: counters.flush,
+            damage: self.inner.damage.clone(),
         }
     }
 
-    /// Ends the background work, waits for what is being written, and frees the directory.
-    pub async fn close(self) {}
+    /// Ends the background work, waits for what is being written, and frees the directory. Spans that are hot stay in
+    /// the log and are hot again at the next start.
+    pub async fn close(self) {
+        self.inner.closing.cancel();
+        let maintenance = self
+            .inner
+            .maintenance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(task) = maintenance
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the store's background task failed");
+        }
+        self.inner.log.close();
+        let log = Arc::clone(&self.inner.log);
+        task::spawn_blocking(move || log.join()).await.ok();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.closing.cancel();
+        self.log.close();
+    }
+}
+
+async fn open_table(
+    options: &StoreOptions,
+    directory: &Arc<Directory>,
+) -> Result<Opened, OpenError> {
+    let open = async {
+        let disk = Arc::clone(&options.disk);
+        let table = Table::open(disk, directory).await?;
+        Ok(Opened {
+            committed: table.committed().await?,
+            files: table.files()?,
+            tombstones: table.tombstones().await?,
+            table,
+        })
+    };
+    open.await
+        .map_err(|error: DeltaTableError| OpenError::Table {
+            path: directory.cold(),
+            reason: error.to_string(),
+        })
+}
+
+/// A batch as a record of the log, and what is known of it.
+fn prepare(batch: SpanBatch) -> Result<(Vec<u8>, Summary, SpanBatch), AppendError> {
+    let mut record = record_room(batch.byte_size() / 2);
+    codec::encode(&batch, &mut record).map_err(|error| AppendError::Encode(error.to_string()))?;
+    seal_record(&mut record);
+    let bytes = record.len() - RECORD_HEADER_BYTES;
+    if bytes > PAYLOAD_BYTES_MAX {
+        return Err(AppendError::TooLarge {
+            bytes,
+            limit: PAYLOAD_BYTES_MAX,
+        });
+    }
+    let summary = Summary::of(&batch);
+    Ok((record, summary, batch))
+}
+
+fn absolute(options: &StoreOptions) -> Result<PathBuf, OpenError> {
+    std::path::absolute(&options.data_dir).map_err(|source| OpenError::NotWritable {
+        path: options.data_dir.clone(),
+        source,
+    })
+}
+
+/// Runs work that blocks, and hands on its panic.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    match task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }

@@ -7,18 +7,19 @@
 //! Two queries are equal when they mean the same tree; where they were written is not compared.
 
 mod field;
+mod literal;
 mod metrics;
+mod operator;
 mod spanset;
 
 use std::ops::Range;
 
-pub use field::{
-    Arithmetic, Attribute, AttributeScope, Comparison, Field, FieldExpression, FieldNode,
-    Intrinsic, Kind, Static, Status,
-};
+pub use field::{Attribute, AttributeScope, Field, FieldExpression, FieldNode, Intrinsic};
+pub use literal::{Kind, Static, Status};
 pub use metrics::{
     MetricsExpression, MetricsFunction, MetricsNode, OverTimeFunction, RankFunction, SecondStage,
 };
+pub use operator::{Arithmetic, Comparison};
 pub use spanset::{
     Aggregate, AggregateFunction, Pipeline, Relation, ScalarExpression, ScalarFilter, ScalarNode,
     SpansetExpression, SpansetNode, Stage, StageNode, StructuralForm, StructuralOperator,

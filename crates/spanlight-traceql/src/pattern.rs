@@ -11,11 +11,15 @@ use regex::{Regex, RegexBuilder};
 /// What a compiled pattern may take; `regex` would allow ten times that.
 const COMPILED_BYTES_MAX: usize = 1024 * 1024;
 
+/// What nearly all patterns take at most.
+const COMPILED_BYTES_USUAL: usize = 64 * 1024;
+
 /// A pattern that compiles. Two are equal when their texts are.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
     regex: Regex,
+    is_large: bool,
 }
 
 impl Pattern {
@@ -24,20 +28,27 @@ impl Pattern {
     /// # Errors
     /// When it is no regular expression or one that is too large; the error says why, on one line.
     pub fn new(text: &str) -> Result<Self, PatternError> {
-        let translated = translate(text)?;
-        // Alone first: `a)|(b` must not become right by what is put around it.
-        let compile = |pattern: &str| {
-            RegexBuilder::new(pattern)
+        let anchored = format!(r"\A(?:{})\z", translate(text)?);
+        let compile = |bytes_max| {
+            RegexBuilder::new(&anchored)
                 .dot_matches_new_line(true)
-                .size_limit(COMPILED_BYTES_MAX)
+                .size_limit(bytes_max)
                 .build()
-                .map_err(|error| PatternError(reason(&error)))
         };
-        compile(&translated)?;
+        let (compiled, is_large) = match compile(COMPILED_BYTES_USUAL) {
+            Err(regex::Error::CompiledTooBig(_)) => (compile(COMPILED_BYTES_MAX), true),
+            compiled => (compiled, false),
+        };
         Ok(Self {
             text: text.to_owned(),
-            regex: compile(&format!(r"\A(?:{translated})\z"))?,
+            regex: compiled.map_err(|error| PatternError(reason(&error)))?,
+            is_large,
         })
+    }
+
+    /// Whether it takes so much memory and time to compile that a query may have few of its kind.
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_large
     }
 
     /// The pattern as written.
@@ -88,21 +99,39 @@ fn reason(error: &regex::Error) -> String {
     }
 }
 
-/// RE2's text in the `regex` crate's dialect.
+/// RE2's text in the `regex` crate's dialect. It may be put between parentheses: `a)|(b` and a backslash at the end,
+/// which that would make valid, are errors here.
 fn translate(text: &str) -> Result<String, PatternError> {
+    let mut groups = 0_usize;
     let mut out = String::with_capacity(text.len() + 8);
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
         let after = &rest[next.len_utf8()..];
         rest = match next {
+            '\\' if after.is_empty() => {
+                return Err(PatternError("a backslash escapes nothing".to_owned()));
+            }
             '\\' => escape(after, &mut out, false),
             '[' => bracket(after, &mut out),
-            '(' => group(after, &mut out)?,
+            '(' => {
+                groups += 1;
+                group(after, &mut out)?
+            }
+            ')' => {
+                groups = groups
+                    .checked_sub(1)
+                    .ok_or_else(|| PatternError("unopened group".to_owned()))?;
+                out.push(')');
+                after
+            }
             other => {
                 out.push(other);
                 after
             }
         };
+    }
+    if groups > 0 {
+        return Err(PatternError("unclosed group".to_owned()));
     }
     Ok(out)
 }
@@ -198,10 +227,13 @@ fn group<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, PatternError> {
     let Some(flags) = rest.strip_prefix('?') else {
         return Ok(rest);
     };
-    let end = flags.find([')', ':', '<', '>']).unwrap_or(flags.len());
+    let end = flags
+        .find(|c: char| !c.is_ascii_alphabetic() && c != '-')
+        .unwrap_or(flags.len());
+    let are_flags = flags[end..].starts_with([')', ':']);
     match flags[..end]
         .chars()
-        .find(|&flag| matches!(flag, 'x' | 'u' | 'R'))
+        .find(|&flag| are_flags && matches!(flag, 'x' | 'u' | 'R'))
     {
         Some(flag) => Err(PatternError(format!("unrecognized flag {flag:?}"))),
         None => Ok(rest),

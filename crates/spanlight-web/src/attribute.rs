@@ -78,12 +78,21 @@ fn long_text(text: &str) -> Markup {
 }
 
 fn shorten(text: &str, characters: usize) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let mut short: String = line.chars().take(characters).collect();
-    if short.len() < text.len() {
-        short.push('…');
+    // Nested values and stack traces begin with little: their lines are joined.
+    let mut short = String::new();
+    for (count, word) in text.split_whitespace().enumerate() {
+        if count > 0 {
+            short.push(' ');
+        }
+        short.push_str(word);
+        if short.len() > characters * 4 {
+            break;
+        }
     }
-    short
+    match short.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &short[..end]),
+        None => short,
+    }
 }
 
 /// A value as text, to copy: nested ones indented, in the manner of JSON.
@@ -201,7 +210,7 @@ mod tests {
                 .into_string()
                 .contains("<details")
         );
-        assert_eq!(short(&AnyValue::String("one\ntwo".into())), "one…");
+        assert_eq!(short(&AnyValue::String("one\ntwo".into())), "one two");
     }
 
     #[test]

@@ -1,23 +1,69 @@
-//! Service colours: the same name has the same colour on every page, in every process, in both themes.
+//! Service colours: a name has the same colour on every page, in every process, in both themes, unless services that
+//! stand beside each other would look alike: then the later name moves on.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Hues, in degrees of OKLCH. Red (about 25°) is kept for errors.
-const HUES: usize = 15;
-const FIRST_HUE: f64 = 55.0;
-const HUE_STEP: f64 = 21.0;
-/// Each hue comes strong, deep and soft, so that 45 services can differ.
+const HUES: usize = 18;
+const FIRST_HUE: f64 = 50.0;
+const HUE_STEP: f64 = 17.5;
+/// Each hue comes strong, deep and soft, so that 54 services can differ.
 const TONES: usize = 3;
 
-/// The CSS class that colours a service: its `fill` in SVG, its text elsewhere.
-pub(crate) fn class(service_name: Option<&str>) -> String {
-    match service_name {
-        Some(name) => format!("c{}", index(name)),
-        None => "c-none".to_owned(),
+/// From a colour that is taken to the next one to try; shares no factor with the number of colours.
+const STEP: usize = 23;
+
+/// The colours of the services that stand on one page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceColours {
+    moved: BTreeMap<String, usize>,
+}
+
+impl ServiceColours {
+    /// Colours for these services. The same names have the same colours in whatever order they come.
+    #[must_use]
+    pub fn of<'a>(service_names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: BTreeSet<&str> = service_names.into_iter().collect();
+        let mut taken: Vec<usize> = Vec::new();
+        let mut moved = BTreeMap::new();
+        for name in names.into_iter().take(HUES * TONES) {
+            let preferred = preferred(name);
+            let candidates =
+                || (0..HUES * TONES).map(|step| (preferred + step * STEP) % (HUES * TONES));
+            // With very many services it must do that no two are equal.
+            let free = candidates()
+                .find(|&index| !taken.iter().any(|&other| alike(index, other)))
+                .or_else(|| candidates().find(|index| !taken.contains(index)))
+                .unwrap_or(preferred);
+            taken.push(free);
+            if free != preferred {
+                moved.insert(name.to_owned(), free);
+            }
+        }
+        Self { moved }
+    }
+
+    /// The CSS class that colours a service: its `fill` in SVG, its text elsewhere.
+    pub(crate) fn class(&self, service_name: Option<&str>) -> String {
+        match service_name {
+            Some(name) => {
+                let moved = self.moved.get(name).copied();
+                format!("c{}", moved.unwrap_or_else(|| preferred(name)))
+            }
+            None => "c-none".to_owned(),
+        }
     }
 }
 
-fn index(name: &str) -> usize {
+/// Whether two colours have the same tone and neighbouring hues.
+fn alike(one: usize, other: usize) -> bool {
+    let distance = (one % HUES).abs_diff(other % HUES);
+    // The first and the last hue have red between them, so they are no neighbours.
+    one / HUES == other / HUES && distance <= 1
+}
+
+fn preferred(name: &str) -> usize {
     (hash(name.as_bytes()) % (HUES * TONES) as u64) as usize
 }
 
@@ -93,19 +139,46 @@ mod tests {
 
     #[test]
     fn a_name_has_one_colour_for_ever() {
-        assert_eq!(class(Some("checkout")), "c8");
+        let class = |name| ServiceColours::default().class(name);
+        assert_eq!(class(Some("checkout")), "c53");
         assert_eq!(class(Some("")), class(Some("")));
         assert_eq!(class(None), "c-none");
+    }
+
+    #[test]
+    fn services_beside_each_other_do_not_look_alike() {
+        let names: Vec<String> = (0..12).map(|number| format!("service-{number}")).collect();
+        let colours = ServiceColours::of(names.iter().map(String::as_str));
+        let reversed = ServiceColours::of(names.iter().rev().map(String::as_str));
+        assert_eq!(colours, reversed);
+        assert!(
+            !colours.moved.is_empty(),
+            "the names were chosen so that some meet"
+        );
+        let index = |name: &String| -> usize { colours.class(Some(name))[1..].parse().unwrap() };
+        for (position, one) in names.iter().enumerate() {
+            for other in &names[position + 1..] {
+                assert!(!alike(index(one), index(other)), "{one} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn more_services_than_colours_do_no_harm() {
+        let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+        let colours = ServiceColours::of(names.iter().map(String::as_str));
+        let used: BTreeSet<String> = names.iter().map(|name| colours.class(Some(name))).collect();
+        assert_eq!(used.len(), HUES * TONES);
     }
 
     #[test]
     fn names_spread_over_the_palette() {
         let mut counts = [0; HUES * TONES];
         for number in 0..4_500 {
-            counts[index(&format!("service-{number}"))] += 1;
+            counts[preferred(&format!("service-{number}"))] += 1;
         }
         assert!(
-            counts.iter().all(|count| (60..150).contains(count)),
+            counts.iter().all(|count| (45..130).contains(count)),
             "{counts:?}"
         );
     }

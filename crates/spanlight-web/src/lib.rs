@@ -18,6 +18,7 @@ mod traceql;
 
 pub use address::{SearchAddress, TraceView};
 pub use asset::{Asset, CONTENT_SECURITY_POLICY, asset};
+pub use colour::ServiceColours;
 pub use failure::{FailurePage, failure_page};
 pub use search::{
     Inspected, MatchedSpan, ProblemField, QueryProblem, SearchBody, SearchPage, SearchResults,

@@ -13,6 +13,7 @@ use std::ops::Range;
 use spanlight_model::{AnyValue, SpanId, SpanKind, StatusCode, TraceId};
 
 use crate::address::TraceView;
+use crate::colour::ServiceColours;
 pub use fold::Fold;
 pub use minimap::{Minimap, MinimapMark};
 pub use page::trace_page;
@@ -61,6 +62,8 @@ pub struct TraceFacts {
     pub depth: u32,
     /// The services that took part, in order of their first span.
     pub services: Vec<ServiceFacts>,
+    /// Their colours.
+    pub colours: ServiceColours,
 }
 
 /// One service of a trace.
@@ -87,6 +90,8 @@ pub struct TraceRows {
     pub offset: usize,
     /// The part of the trace's time on show.
     pub timeline: Timeline,
+    /// The colours of the trace's services.
+    pub colours: ServiceColours,
     /// The rows.
     pub rows: Vec<Row>,
 }
@@ -151,6 +156,8 @@ pub struct SpanPanel {
     pub name: String,
     /// The service.
     pub service_name: Option<String>,
+    /// The colours of the trace's services.
+    pub colours: ServiceColours,
     /// The kind.
     pub kind: SpanKind,
     /// How it ended.

@@ -4,6 +4,8 @@
 //! where the protocol leaves a choice.
 
 mod encode;
+mod ids;
+mod json;
 mod notes;
 mod protobuf;
 mod response;
@@ -43,7 +45,7 @@ pub fn decode_json(
     received_at_unix_nano: i64,
     limits: &DecodeLimits,
 ) -> Result<Decoded, DecodeError> {
-    decode_protobuf(body, received_at_unix_nano, limits)
+    json::decode(body, received_at_unix_nano, limits)
 }
 
 /// Writes spans as `TracesData`, which is also an `ExportTraceServiceRequest` and Tempo's `Trace`.

@@ -5,12 +5,12 @@
     reason = "a test that cannot go on says where it stopped"
 )]
 
-// mod bad_input;
+mod bad_input;
 mod capture;
 mod dump;
 mod generate;
-// mod otlp_json;
+mod otlp_json;
 mod otlp_protobuf;
-// mod responses;
+mod responses;
 mod round_trip;
-// mod tempo;
+mod tempo;

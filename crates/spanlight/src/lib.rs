@@ -1,4 +1,7 @@
 //! The parts of the command line that need no engine: the arguments, the example systems of the demo, and how
 //! answers look in a terminal. The binary beside it connects them to the server.
 
+pub mod answer;
+pub mod arguments;
 pub mod demo;
+pub mod render;

@@ -14,6 +14,9 @@ use crate::{
     random::Random,
 };
 
+/// Each trace is asked for by its id; one of so many is searched for too, which reads the store in another way.
+const SEARCHED_EVERY: u64 = 20;
+
 /// All requests of all rounds.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -100,6 +103,9 @@ impl Ledger {
             .map(|span| hex(&span_id(self.seed, number, span)))
             .collect();
         verdict.judge(number, &expected, &spans);
+        if number.is_multiple_of(SEARCHED_EVERY) {
+            verdict.judge_search(number, &search(&id, client)?);
+        }
         Ok(())
     }
 }
@@ -119,6 +125,16 @@ impl Verdict {
         {
             self.duplicated.insert(number);
         }
+    }
+
+    /// `span_counts`: what the search says of each trace that it found.
+    fn judge_search(&mut self, number: u64, span_counts: &[usize]) {
+        match *span_counts {
+            [] => self.lost.insert(number),
+            [count] if count < SPANS_PER_TRACE => self.partial.insert(number),
+            [count] => count > SPANS_PER_TRACE && self.duplicated.insert(number),
+            _ => self.duplicated.insert(number),
+        };
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -159,6 +175,28 @@ fn acknowledged(requests: &[Request]) -> impl Iterator<Item = u64> {
         .iter()
         .filter(|request| request.acknowledged)
         .flat_map(|request| request.traces.clone())
+}
+
+/// Searches for a trace; returns the number of spans of each trace that was found.
+fn search(id: &str, client: &mut Client) -> Result<Vec<usize>> {
+    // { trace:id = "…" }, as an address has it.
+    let path = format!("/api/v1/search?q=%7B%20trace%3Aid%20%3D%20%22{id}%22%20%7D&start=now-1h");
+    let answer = client.get(&path)?;
+    if answer.status != 200 {
+        bail!(
+            "searched for {id}, the server answered {}: {}",
+            answer.status,
+            answer.text()
+        );
+    }
+    let found = answer.json()?;
+    let count = |trace: &serde_json::Value| {
+        trace["span_count"]
+            .as_u64()
+            .map(|count| count as usize)
+            .context("no span_count")
+    };
+    list(&found, "traces").iter().map(count).collect()
 }
 
 /// How often each span id occurs in a trace as OTLP JSON.
@@ -208,6 +246,23 @@ mod tests {
         assert_eq!(judge(&[("b", 1)]).partial.len(), 1);
         assert_eq!(judge(&[("a", 1), ("b", 2)]).duplicated.len(), 1);
         assert_eq!(judge(&[("a", 1), ("b", 1), ("c", 1)]).duplicated.len(), 1);
+    }
+
+    #[test]
+    fn a_search_has_to_find_it_whole_and_once_too() {
+        let judge = |counts: &[usize]| {
+            let mut verdict = Verdict::default();
+            verdict.judge_search(7, counts);
+            verdict
+        };
+        assert!(judge(&[SPANS_PER_TRACE]).is_good());
+        assert_eq!(judge(&[]).lost.len(), 1);
+        assert_eq!(judge(&[SPANS_PER_TRACE - 1]).partial.len(), 1);
+        assert_eq!(judge(&[SPANS_PER_TRACE + 1]).duplicated.len(), 1);
+        assert_eq!(
+            judge(&[SPANS_PER_TRACE, SPANS_PER_TRACE]).duplicated.len(),
+            1
+        );
     }
 
     #[test]

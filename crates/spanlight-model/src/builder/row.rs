@@ -1,4 +1,4 @@
-//! Rows that are being filled: a span, its events and links, a resource, a scope.
+//! Rows that are being filled: a span, its events and links.
 //!
 //! A row holds only its scalars; lists go straight to the columns. Dropped without commit, it takes them back.
 
@@ -6,7 +6,6 @@ use super::{ResourceIndex, ScopeIndex, SpanBatchBuilder};
 use crate::attributes::{AttributeLists, Value};
 use crate::convention::{
     ANOMALY, ANOMALY_END_BEFORE_START, ANOMALY_FUTURE, ANOMALY_TIME_CUT, ANOMALY_ZERO_TIME,
-    SERVICE_NAME,
 };
 use crate::id::{SpanId, TraceId};
 use crate::kind::{SpanKind, StatusCode};
@@ -29,7 +28,7 @@ pub enum RowError {
 /// Where attributes of the row that is being filled go.
 #[derive(Debug)]
 pub struct AttributeSink<'a> {
-    lists: &'a mut AttributeLists,
+    pub(super) lists: &'a mut AttributeLists,
 }
 
 impl AttributeSink<'_> {
@@ -297,9 +296,12 @@ impl<'a> SpanRow<'a> {
                 .filter(|(holds, _)| *holds)
                 .map(|(_, name)| *name)
                 .collect();
-            self.builder
-                .attributes
-                .push(ANOMALY, Value::String(&names.join(",")));
+            // A span that comes from another Spanlight is marked already.
+            if self.builder.attributes.open_string(ANOMALY).is_none() {
+                self.builder
+                    .attributes
+                    .push(ANOMALY, Value::String(&names.join(",")));
+            }
         }
     }
 }
@@ -440,127 +442,6 @@ impl Drop for LinkRow<'_> {
             links.trace_states.truncate(links.flags.len());
             links.attributes.truncate(links.flags.len());
         }
-    }
-}
-
-/// A resource that is being filled.
-#[derive(Debug)]
-pub struct ResourceRow<'a> {
-    builder: &'a mut SpanBatchBuilder,
-    schema_url: String,
-    dropped_attributes_count: u32,
-}
-
-impl<'a> ResourceRow<'a> {
-    pub(super) fn new(builder: &'a mut SpanBatchBuilder) -> Self {
-        // What an abandoned row left open.
-        let rows = builder.resources.schema_urls.len();
-        builder.resources.attributes.truncate(rows);
-        Self {
-            builder,
-            schema_url: String::new(),
-            dropped_attributes_count: 0,
-        }
-    }
-
-    /// Where the resource's attributes go.
-    pub fn attributes(&mut self) -> AttributeSink<'_> {
-        AttributeSink {
-            lists: &mut self.builder.resources.attributes,
-        }
-    }
-
-    /// Sets the schema that the resource's attributes follow.
-    pub fn set_schema_url(&mut self, url: &str) {
-        url.clone_into(&mut self.schema_url);
-    }
-
-    /// Sets how many attributes were dropped before they reached us.
-    pub fn set_dropped_attributes_count(&mut self, count: u32) {
-        self.dropped_attributes_count = count;
-    }
-
-    /// Makes the row a resource that spans can name.
-    #[must_use]
-    pub fn commit(self) -> ResourceIndex {
-        let resources = &mut self.builder.resources;
-        let index = ResourceIndex(resources.schema_urls.len() as i32);
-        resources
-            .service_names
-            .push(resources.attributes.open_string(SERVICE_NAME));
-        resources
-            .dropped_attributes_counts
-            .push(self.dropped_attributes_count);
-        resources.schema_urls.push(self.schema_url);
-        resources.attributes.close();
-        index
-    }
-}
-
-/// An instrumentation scope that is being filled.
-#[derive(Debug)]
-pub struct ScopeRow<'a> {
-    builder: &'a mut SpanBatchBuilder,
-    name: String,
-    version: String,
-    schema_url: String,
-    dropped_attributes_count: u32,
-}
-
-impl<'a> ScopeRow<'a> {
-    pub(super) fn new(builder: &'a mut SpanBatchBuilder) -> Self {
-        // What an abandoned row left open.
-        let rows = builder.scopes.names.len();
-        builder.scopes.attributes.truncate(rows);
-        Self {
-            builder,
-            name: String::new(),
-            version: String::new(),
-            schema_url: String::new(),
-            dropped_attributes_count: 0,
-        }
-    }
-
-    /// Sets the name.
-    pub fn set_name(&mut self, name: &str) {
-        name.clone_into(&mut self.name);
-    }
-
-    /// Sets the version.
-    pub fn set_version(&mut self, version: &str) {
-        version.clone_into(&mut self.version);
-    }
-
-    /// Sets the schema that the scope's spans follow.
-    pub fn set_schema_url(&mut self, url: &str) {
-        url.clone_into(&mut self.schema_url);
-    }
-
-    /// Sets how many attributes were dropped before they reached us.
-    pub fn set_dropped_attributes_count(&mut self, count: u32) {
-        self.dropped_attributes_count = count;
-    }
-
-    /// Where the scope's attributes go.
-    pub fn attributes(&mut self) -> AttributeSink<'_> {
-        AttributeSink {
-            lists: &mut self.builder.scopes.attributes,
-        }
-    }
-
-    /// Makes the row a scope that spans can name.
-    #[must_use]
-    pub fn commit(self) -> ScopeIndex {
-        let scopes = &mut self.builder.scopes;
-        let index = ScopeIndex(scopes.names.len() as i32);
-        scopes.names.push(self.name);
-        scopes.versions.push(self.version);
-        scopes
-            .dropped_attributes_counts
-            .push(self.dropped_attributes_count);
-        scopes.schema_urls.push(self.schema_url);
-        scopes.attributes.close();
-        index
     }
 }
 

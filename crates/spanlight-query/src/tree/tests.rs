@@ -41,7 +41,7 @@ fn shape(text: &str, shared: SharedIds) -> String {
         .map(|&at| {
             let at = at as usize;
             let id = u64::from_be_bytes(places[at].span_id.0);
-            let mark = match (tree.orphans[at], tree.cut[at]) {
+            let mark = match (tree.orphans[at], tree.is_cut(at)) {
                 (true, _) => "?",
                 (_, true) => "!",
                 _ => "",

@@ -2,7 +2,7 @@
 
 use crate::pattern::Pattern;
 
-use super::Located;
+use super::{Arithmetic, Comparison, Located, Static};
 
 /// An expression that has a value for each span.
 pub type FieldExpression = Located<FieldNode>;
@@ -142,97 +142,14 @@ pub enum Intrinsic {
     InstrumentationVersion,
 }
 
-/// A literal.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Static {
-    /// `nil`: no value.
-    Nil,
-    /// A whole number.
-    Int(i64),
-    /// A number with a point or an exponent; always finite.
-    Float(f64),
-    /// Text.
-    String(String),
-    /// `true`, `false`.
-    Bool(bool),
-    /// A duration in nanoseconds.
-    Duration(i64),
-    /// A value of `status`.
-    Status(Status),
-    /// A value of `kind`.
-    Kind(Kind),
-}
-
-/// The words for a span's status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// `unset`.
-    Unset,
-    /// `ok`.
-    Ok,
-    /// `error`.
-    Error,
-}
-
-/// The words for a span's kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// `unspecified`.
-    Unspecified,
-    /// `internal`.
-    Internal,
-    /// `server`.
-    Server,
-    /// `client`.
-    Client,
-    /// `producer`.
-    Producer,
-    /// `consumer`.
-    Consumer,
-}
-
-/// Operators on numbers and durations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Arithmetic {
-    /// `+`.
-    Add,
-    /// `-`.
-    Subtract,
-    /// `*`.
-    Multiply,
-    /// `/`: truncates between whole numbers.
-    Divide,
-    /// `%`: the sign of the dividend.
-    Remainder,
-    /// `^`: an ordinary power.
-    Power,
-}
-
-/// Operators that compare two values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Comparison {
-    /// `=`.
-    Equal,
-    /// `!=`.
-    NotEqual,
-    /// `<`.
-    Less,
-    /// `<=`.
-    LessOrEqual,
-    /// `>`.
-    Greater,
-    /// `>=`.
-    GreaterOrEqual,
-}
-
 impl FieldNode {
     /// The conjunction of `operands`: nested conjunctions are flattened, one operand stays itself.
     #[must_use]
     pub fn and(operands: Vec<FieldExpression>) -> Self {
-        let mut flat = Vec::with_capacity(operands.len());
+        let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
-                Self::And(inner) => flat.extend(inner),
+                Self::And(inner) => append(&mut flat, inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
         }
@@ -242,10 +159,10 @@ impl FieldNode {
     /// The disjunction of `operands`: nested disjunctions are flattened, one operand stays itself.
     #[must_use]
     pub fn or(operands: Vec<FieldExpression>) -> Self {
-        let mut flat = Vec::with_capacity(operands.len());
+        let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
-                Self::Or(inner) => flat.extend(inner),
+                Self::Or(inner) => append(&mut flat, inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
         }
@@ -271,6 +188,16 @@ impl FieldNode {
                 }
             }
         }
+    }
+}
+
+/// Puts a chain behind another. The first is taken as it is: chains are built from the left, and copying them at each
+/// step would be quadratic.
+pub(super) fn append<T>(chain: &mut Vec<T>, other: Vec<T>) {
+    if chain.is_empty() {
+        *chain = other;
+    } else {
+        chain.extend(other);
     }
 }
 
@@ -378,94 +305,5 @@ impl Intrinsic {
         Self::ALL
             .into_iter()
             .find(|it| it.as_str() == word || it.alias() == Some(word))
-    }
-}
-
-impl Status {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Unset, Self::Ok, Self::Error];
-
-    /// TraceQL's word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unset => "unset",
-            Self::Ok => "ok",
-            Self::Error => "error",
-        }
-    }
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Unspecified,
-        Self::Internal,
-        Self::Server,
-        Self::Client,
-        Self::Producer,
-        Self::Consumer,
-    ];
-
-    /// TraceQL's word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::Internal => "internal",
-            Self::Server => "server",
-            Self::Client => "client",
-            Self::Producer => "producer",
-            Self::Consumer => "consumer",
-        }
-    }
-}
-
-impl Arithmetic {
-    /// As written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Add => "+",
-            Self::Subtract => "-",
-            Self::Multiply => "*",
-            Self::Divide => "/",
-            Self::Remainder => "%",
-            Self::Power => "^",
-        }
-    }
-}
-
-impl Comparison {
-    /// As written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-        }
-    }
-
-    /// The operator with which the operands may change sides: `1 < x` is `x > 1`.
-    #[must_use]
-    pub fn mirrored(self) -> Self {
-        match self {
-            Self::Equal => Self::Equal,
-            Self::NotEqual => Self::NotEqual,
-            Self::Less => Self::Greater,
-            Self::LessOrEqual => Self::GreaterOrEqual,
-            Self::Greater => Self::Less,
-            Self::GreaterOrEqual => Self::LessOrEqual,
-        }
-    }
-
-    /// `=` or `!=`: allowed between values that have no order.
-    #[must_use]
-    pub fn is_equality(self) -> bool {
-        matches!(self, Self::Equal | Self::NotEqual)
     }
 }

@@ -1,6 +1,6 @@
 //! What stands outside `{ }` in a search: sets of spans, how they combine, and the stages of a pipeline.
 
-use super::{Arithmetic, Comparison, Field, FieldExpression, Located, Static};
+use super::{Arithmetic, Comparison, Field, FieldExpression, Located, Static, field::append};
 
 /// Stages that each trace's spans go through, left to right. Never empty; all spans of a trace go into the first.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ pub type SpansetExpression = Located<SpansetNode>;
 pub enum SpansetNode {
     /// `{ expression }`; `{ }` is `None` and selects every span.
     Filter(Option<FieldExpression>),
-    /// A pipeline in parentheses, of at least two stages.
+    /// A pipeline in parentheses: more than a spanset expression alone.
     Pipeline(Pipeline),
     /// Traces in which every operand selects something; the union of what they select. At least two operands, none of
     /// them an `And`.
@@ -155,13 +155,13 @@ impl Pipeline {
     /// A pipeline of `stages`; the stages of pipelines that stand alone in parentheses are taken out of them.
     #[must_use]
     pub fn new(stages: Vec<Stage>) -> Self {
-        let mut flat = Vec::with_capacity(stages.len());
+        let mut flat = Vec::new();
         for stage in stages {
             match stage.node {
                 StageNode::Spansets(Located {
                     node: SpansetNode::Pipeline(inner),
                     ..
-                }) => flat.extend(inner.stages),
+                }) => append(&mut flat, inner.stages),
                 node => flat.push(Located::new(node, stage.position)),
             }
         }
@@ -189,10 +189,10 @@ impl SpansetNode {
     /// The conjunction of `operands`: nested conjunctions are flattened, one operand stays itself.
     #[must_use]
     pub fn and(operands: Vec<SpansetExpression>) -> Self {
-        let mut flat = Vec::with_capacity(operands.len());
+        let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
-                Self::And(inner) => flat.extend(inner),
+                Self::And(inner) => append(&mut flat, inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
         }
@@ -202,10 +202,10 @@ impl SpansetNode {
     /// The disjunction of `operands`: nested disjunctions are flattened, one operand stays itself.
     #[must_use]
     pub fn or(operands: Vec<SpansetExpression>) -> Self {
-        let mut flat = Vec::with_capacity(operands.len());
+        let mut flat = Vec::new();
         for operand in operands {
             match operand.node {
-                Self::Or(inner) => flat.extend(inner),
+                Self::Or(inner) => append(&mut flat, inner),
                 node => flat.push(Located::new(node, operand.position)),
             }
         }
@@ -297,6 +297,17 @@ impl AggregateFunction {
 }
 
 impl StructuralOperator {
+    pub(crate) fn from_symbol(symbol: &str) -> Option<Self> {
+        use {Relation as R, StructuralForm as F};
+        [F::Plain, F::Negated, F::Union]
+            .into_iter()
+            .flat_map(|form| {
+                [R::Child, R::Parent, R::Descendant, R::Ancestor, R::Sibling]
+                    .map(|relation| Self { relation, form })
+            })
+            .find(|it| it.as_str() == symbol)
+    }
+
     /// As written.
     #[must_use]
     pub fn as_str(self) -> &'static str {

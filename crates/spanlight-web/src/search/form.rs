@@ -55,7 +55,7 @@ pub(super) fn form(page: &SearchPage) -> Markup {
                     (icon::search())
                     textarea #query name="q" rows=(address.query.lines().count().clamp(1, 12)) autocomplete="off" autocapitalize="off"
                         spellcheck="false" aria-label="TraceQL query" data-focus-key
-                        placeholder="{ resource.service.name = \"checkout\" && status = error }   or a trace id"
+                        placeholder="{ status = error }  or a trace id"
                         aria-invalid=[wrong(ProblemField::Query).then_some("true")]
                         aria-describedby=[problem.map(|_| "problem")] { (address.query) }
                     kbd.query-key aria-hidden="true" { "/" }
@@ -140,11 +140,11 @@ fn problem(address: &SearchAddress, problem: &QueryProblem) -> Markup {
                     (before) mark { @if token.trim().is_empty() { "␣" } @else { (token) } } (after)
                 }
             }
-            p.problem-message { (icon::error()) (problem.message) }
+            p.problem-message { (icon::error()) (marked_up(&problem.message)) }
             @if !problem.expected.is_empty() {
-                p.problem-expected { "Expected " (listed(&problem.expected)) }
+                p.problem-expected { "Expected " (marked_up(&listed(&problem.expected))) }
             }
-            @if let Some(hint) = &problem.hint { p.problem-hint { (hint) } }
+            @if let Some(hint) = &problem.hint { p.problem-hint { (marked_up(hint)) } }
         }
     }
 }
@@ -164,6 +164,21 @@ fn split(text: &str, start: usize, end: usize) -> (String, &str, String) {
         if to < text.len() { "…" } else { "" }
     );
     (before, &text[start..end], after)
+}
+
+/// Text in which `code` stands between backquotes.
+fn marked_up(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    let paired = parts.len() % 2 == 1;
+    html! {
+        @if paired {
+            @for (index, part) in parts.into_iter().enumerate() {
+                @if index % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else {
+            (text)
+        }
+    }
 }
 
 fn listed(words: &[String]) -> String {

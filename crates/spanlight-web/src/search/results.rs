@@ -6,7 +6,7 @@ use super::scatter;
 use super::{MatchedSpan, SearchPage, SearchResults, TraceSummary, form};
 use crate::address::{SearchAddress, TraceView};
 use crate::attribute;
-use crate::colour;
+use crate::colour::ServiceColours;
 use crate::format;
 use crate::icon;
 use crate::traceql;
@@ -17,6 +17,13 @@ const SERVICES_SHOWN: usize = 6;
 const SERVICE_FILTERS: usize = 8;
 
 pub(super) fn results(page: &SearchPage, results: &SearchResults) -> Markup {
+    let colours = ServiceColours::of(results.traces.iter().flat_map(|trace| {
+        let services = trace
+            .services
+            .iter()
+            .filter_map(|service| service.name.as_deref());
+        services.chain(trace.root_service_name.as_deref())
+    }));
     html! {
         @for sentence in &results.partial {
             p.partial role="status" { (icon::anomaly()) "Not complete: " (sentence) }
@@ -25,11 +32,11 @@ pub(super) fn results(page: &SearchPage, results: &SearchResults) -> Markup {
             (nothing(page))
         } @else {
             (summary(page, results))
-            (scatter::scatter(&results.traces))
-            (filters(page, results))
+            (scatter::scatter(&results.traces, &colours))
+            (filters(page, results, &colours))
             ol #results .results aria-label="Traces" {
                 @let longest = results.traces.iter().map(|trace| trace.duration_nano).max().unwrap_or(1);
-                @for trace in &results.traces { (row(trace, longest, page.now_unix_nano)) }
+                @for trace in &results.traces { (row(trace, longest, page.now_unix_nano, &colours)) }
             }
             (pages(page, results))
             @if page.address.query.is_empty() { (form::examples(&page.address)) }
@@ -64,7 +71,7 @@ fn nothing(page: &SearchPage) -> Markup {
 fn summary(page: &SearchPage, results: &SearchResults) -> Markup {
     let inspected = &results.inspected;
     let more = if results.next_cursor.is_some() {
-        "newest "
+        "Newest "
     } else {
         ""
     };
@@ -86,7 +93,7 @@ fn summary(page: &SearchPage, results: &SearchResults) -> Markup {
 }
 
 /// Filters that narrow the query: by what often matters, and by the services in the results.
-fn filters(page: &SearchPage, results: &SearchResults) -> Markup {
+fn filters(page: &SearchPage, results: &SearchResults, colours: &ServiceColours) -> Markup {
     let mut services: Vec<(&str, usize)> = Vec::new();
     for trace in &results.traces {
         for name in trace
@@ -121,7 +128,7 @@ fn filters(page: &SearchPage, results: &SearchResults) -> Markup {
             }
             @for (name, count) in services.into_iter().take(SERVICE_FILTERS) {
                 (filter(&page.address, &traceql::service(name),
-                    &html! { span.chip .(colour::class(Some(name))) {} (name) }, count))
+                    &html! { span.chip .(colours.class(Some(name))) {} (name) }, count))
             }
         }
     }
@@ -143,14 +150,19 @@ fn narrowed(address: &SearchAddress, filter: &str) -> SearchAddress {
     }
 }
 
-fn row(trace: &TraceSummary, longest_nano: i64, now_unix_nano: i64) -> Markup {
+fn row(
+    trace: &TraceSummary,
+    longest_nano: i64,
+    now_unix_nano: i64,
+    colours: &ServiceColours,
+) -> Markup {
     let href = TraceView::default().href(trace.trace_id);
     let share = trace.duration_nano as f64 / longest_nano.max(1) as f64;
     html! {
         li.result .is-error[trace.error_count > 0] {
             div.result-main {
                 a.result-link href=(href) {
-                    span.chip .(colour::class(trace.root_service_name.as_deref())) {}
+                    span.chip .(colours.class(trace.root_service_name.as_deref())) {}
                     @match &trace.root_name {
                         Some(name) => {
                             span.result-service { (trace.root_service_name.as_deref().unwrap_or("no service name")) } " "
@@ -173,7 +185,7 @@ fn row(trace: &TraceSummary, longest_nano: i64, now_unix_nano: i64) -> Markup {
                 span.result-spans { (format::counted(trace.span_count, "span")) }
                 @for service in trace.services.iter().take(SERVICES_SHOWN) {
                     span.service {
-                        span.chip .(colour::class(service.name.as_deref())) {}
+                        span.chip .(colours.class(service.name.as_deref())) {}
                         (service.name.as_deref().unwrap_or("no service name")) " "
                         span.count { (service.span_count) }
                         @if service.error_count > 0 { span.mark.mark-error title="failed" { (icon::error()) (service.error_count) span.visually-hidden { " failed" } } }
@@ -187,41 +199,41 @@ fn row(trace: &TraceSummary, longest_nano: i64, now_unix_nano: i64) -> Markup {
                 span { (format::duration(trace.duration_nano)) }
                 svg.duration-bar width="100%" height="4" aria-hidden="true" {
                     rect.duration-track width="100%" height="4" rx="2" {}
-                    rect .(colour::class(trace.root_service_name.as_deref())) width=(format::percent(share.clamp(0.005, 1.0))) height="4" rx="2" {}
+                    rect .(colours.class(trace.root_service_name.as_deref())) width=(format::percent(share.clamp(0.005, 1.0))) height="4" rx="2" {}
                 }
             }
             time.result-time data-relative datetime=(format::rfc3339(trace.start_time_unix_nano))
                 title=(format::utc(trace.start_time_unix_nano)) {
                 (format::relative(trace.start_time_unix_nano, now_unix_nano))
             }
-            (matched(trace))
+            (matched(trace, colours))
         }
     }
 }
 
 /// The spans that the query selected. Without them a row says no less, so a selected root alone is left out.
-fn matched(trace: &TraceSummary) -> Markup {
+fn matched(trace: &TraceSummary, colours: &ServiceColours) -> Markup {
     let root_alone = trace.matched == 1
         && matches!(&trace.spans[..], [span] if Some(&span.name) == trace.root_name.as_ref() && span.attributes.is_empty());
     let hidden = trace.matched.saturating_sub(trace.spans.len() as u64);
     html! {
         @if !trace.spans.is_empty() && trace.matched < trace.span_count && !root_alone {
             ul.matched aria-label="Matching spans" {
-                @for span in &trace.spans { (matched_span(trace, span)) }
+                @for span in &trace.spans { (matched_span(trace, span, colours)) }
                 @if hidden > 0 { li.matched-more { "and " (format::count(hidden)) " more" } }
             }
         }
     }
 }
 
-fn matched_span(trace: &TraceSummary, span: &MatchedSpan) -> Markup {
+fn matched_span(trace: &TraceSummary, span: &MatchedSpan, colours: &ServiceColours) -> Markup {
     let href = TraceView::default()
         .with_span(Some(span.span_id))
         .href(trace.trace_id);
     html! {
         li {
             a href=(href) {
-                span.chip .(colour::class(span.service_name.as_deref())) {}
+                span.chip .(colours.class(span.service_name.as_deref())) {}
                 (span.name)
             }
             span.matched-duration { (format::duration(span.duration_nano)) }

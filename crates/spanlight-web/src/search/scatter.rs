@@ -4,15 +4,15 @@ use maud::{Markup, html};
 
 use super::TraceSummary;
 use crate::address::TraceView;
-use crate::colour;
+use crate::colour::ServiceColours;
 use crate::format;
 
 /// The drawing's height in pixels; the dots keep clear of its edges.
 const HEIGHT: u32 = 132;
 const TOP: f64 = 0.09;
 const BOTTOM: f64 = 0.86;
-const LEFT: f64 = 0.01;
-const RIGHT: f64 = 0.985;
+const LEFT: f64 = 0.045;
+const RIGHT: f64 = 0.975;
 
 /// The axes: time over what the results cover, and duration by its logarithm.
 struct Axes {
@@ -75,7 +75,7 @@ fn log(duration_nano: i64) -> f64 {
     (duration_nano.max(1) as f64).log10()
 }
 
-pub(super) fn scatter(traces: &[TraceSummary]) -> Markup {
+pub(super) fn scatter(traces: &[TraceSummary], colours: &ServiceColours) -> Markup {
     let axes = Axes::of(traces);
     html! {
         figure.scatter {
@@ -86,7 +86,7 @@ pub(super) fn scatter(traces: &[TraceSummary]) -> Markup {
                     svg y=(y) overflow="visible" { text.axis x="4" y="-3" { (format::duration(tick)) } }
                 }
                 (time_labels(&axes))
-                @for trace in traces { (dot(&axes, trace)) }
+                @for trace in traces { (dot(&axes, trace, colours)) }
             }
         }
     }
@@ -104,9 +104,9 @@ fn time_labels(axes: &Axes) -> Markup {
 }
 
 /// A circle whose area grows with the number of spans; a trace with errors is a diamond with a red rim.
-fn dot(axes: &Axes, trace: &TraceSummary) -> Markup {
+fn dot(axes: &Axes, trace: &TraceSummary, colours: &ServiceColours) -> Markup {
     let radius = 3.2 + 1.6 * (trace.span_count.max(1) as f64).log10();
-    let class = colour::class(trace.root_service_name.as_deref());
+    let class = colours.class(trace.root_service_name.as_deref());
     let failed = trace.error_count > 0;
     let root = trace
         .root_name

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{Timeline, Window};
-use crate::colour;
+use crate::colour::ServiceColours;
 use crate::format;
 
 /// The whole trace in small.
@@ -128,7 +128,7 @@ fn runs(band: usize, cells: &[Option<Cell<'_>>; CELLS]) -> Vec<MinimapMark> {
 }
 
 /// The minimap as SVG; what lies outside the part on show is dimmed.
-pub(super) fn render(minimap: &Minimap, timeline: &Timeline) -> Markup {
+pub(super) fn render(minimap: &Minimap, timeline: &Timeline, colours: &ServiceColours) -> Markup {
     let bands = minimap.bands.max(1) as f64;
     let height = (1.0 / bands).min(0.2);
     let whole: Window = 0..timeline.duration_nano;
@@ -138,12 +138,13 @@ pub(super) fn render(minimap: &Minimap, timeline: &Timeline) -> Markup {
             data-duration=(timeline.duration_nano)
         {
             @for mark in &minimap.marks {
-                rect .(colour::class(mark.service_name.as_deref()))
+                rect .(colours.class(mark.service_name.as_deref()))
                     x=(format::percent(mark.start)) width=(format::percent(mark.width.max(0.002)))
                     y=(format::percent(mark.band as f64 * (1.0 - height) / (bands - 1.0).max(1.0)))
                     height=(format::percent((height * 0.75).max(0.03))) {}
                 @if mark.error {
-                    rect.minimap-error x=(format::percent(mark.start)) width=(format::percent(mark.width.max(0.002)))
+                    // A failed span keeps its colour and has a red head.
+                    rect.minimap-error x=(format::percent(mark.start)) width="4"
                         y=(format::percent(mark.band as f64 * (1.0 - height) / (bands - 1.0).max(1.0)))
                         height=(format::percent((height * 0.75).max(0.03))) {}
                 }

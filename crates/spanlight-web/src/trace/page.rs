@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{ServiceFacts, TraceFacts, TracePage, TraceRows};
 use super::{minimap, panel, rows, timeline};
 use crate::address::SearchAddress;
-use crate::colour;
+use crate::colour::ServiceColours;
 use crate::format;
 use crate::icon;
 use crate::layout;
@@ -25,7 +25,7 @@ pub fn trace_page(page: &TracePage) -> String {
         section.trace-head {
             (heading(facts))
             (self::facts(facts))
-            (services(&facts.services))
+            (services(&facts.services, &facts.colours))
             @for sentence in &page.partial {
                 p.partial role="status" { (icon::anomaly()) "Not complete: " (sentence) }
             }
@@ -65,7 +65,7 @@ fn heading(facts: &TraceFacts) -> Markup {
     html! {
         h1 {
             @if let Some(service) = &facts.root_service_name {
-                span.chip .(colour::class(Some(service))) {}
+                span.chip .(facts.colours.class(Some(service))) {}
                 span.title-service { (service) } " "
             }
             @match &facts.root_name {
@@ -102,13 +102,13 @@ fn facts(facts: &TraceFacts) -> Markup {
     }
 }
 
-fn services(services: &[ServiceFacts]) -> Markup {
+fn services(services: &[ServiceFacts], colours: &ServiceColours) -> Markup {
     const SHOWN: usize = 24;
     html! {
         ul.legend aria-label="Services" {
             @for service in services.iter().take(SHOWN) {
                 li {
-                    span.chip .(colour::class(service.name.as_deref())) {}
+                    span.chip .(colours.class(service.name.as_deref())) {}
                     @match &service.name {
                         Some(name) => a href=(SearchAddress::of_query(traceql::service(name)).href())
                             title="Search for traces of this service" { (name) },
@@ -130,7 +130,7 @@ fn services(services: &[ServiceFacts]) -> Markup {
 fn minimap_row(page: &TracePage) -> Markup {
     html! {
         div.minimap-row {
-            (minimap::render(&page.minimap, &page.rows.timeline))
+            (minimap::render(&page.minimap, &page.rows.timeline, &page.facts.colours))
             @if page.rows.view.zoom.is_some() {
                 a.button.zoom-out href=(page.rows.view.with_zoom(None).href(page.facts.trace_id)) { "Whole trace" }
             }
@@ -171,8 +171,11 @@ fn waterfall(rows: &TraceRows) -> Markup {
     let window = |offset: usize| rows.view.with_offset(offset).href(rows.trace_id);
     html! {
         // The script needs the trace, and the view without its window and its panel, to fetch further rows.
-        div #rows .rows role="tree" tabindex="0" aria-label="Spans" data-trace=(rows.trace_id) {
-            div #rows-spacer .rows-spacer role="presentation" { (rows::render(rows)) }
+        div.rows-frame {
+            (timeline::grid(&rows.timeline))
+            div #rows .rows role="tree" tabindex="0" aria-label="Spans" data-trace=(rows.trace_id) {
+                div #rows-spacer .rows-spacer role="presentation" { (rows::render(rows)) }
+            }
         }
         @if rows.offset > 0 || end < rows.total {
             nav.windows aria-label="Rows" {

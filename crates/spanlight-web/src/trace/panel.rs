@@ -6,7 +6,6 @@ use spanlight_model::{AnyValue, SpanKind, StatusCode, convention};
 use super::{Anomaly, AttributeFacts, EventFacts, LinkFacts, SpanPanel};
 use crate::address::TraceView;
 use crate::attribute;
-use crate::colour;
 use crate::format;
 use crate::icon;
 use crate::traceql::Scope;
@@ -45,7 +44,7 @@ fn heading(panel: &SpanPanel) -> Markup {
     html! {
         header.panel-head {
             div {
-                p.panel-service .(colour::class(panel.service_name.as_deref())) {
+                p.panel-service .(panel.colours.class(panel.service_name.as_deref())) {
                     span.chip {} span.panel-service-name { (panel.service_name.as_deref().unwrap_or("no service name")) }
                 }
                 h2 { (panel.name) }

@@ -12,6 +12,7 @@ use super::{
     TraceFacts, TracePage, TraceRows,
 };
 use crate::address::TraceView;
+use crate::colour::ServiceColours;
 
 /// The place of a span in the tree of its trace. Rows stand in tree order: a parent before its children, and what is
 /// below a span directly after it.
@@ -41,6 +42,8 @@ pub struct TraceReader<'a> {
     partial: Vec<String>,
     start_time_unix_nano: i64,
     duration_nano: i64,
+    services: Vec<ServiceFacts>,
+    colours: ServiceColours,
 }
 
 /// A span that starts later than this after its receipt has a wrong clock (`spanlight.anomaly = future_time`).
@@ -60,13 +63,19 @@ impl<'a> TraceReader<'a> {
         let columns = batch.columns();
         let nodes = &nodes[..nodes.len().min(batch.num_spans())];
         let (start_time_unix_nano, end) = bounds(&columns, nodes.len());
+        let services = services(&columns, nodes.len());
+        let names = services
+            .iter()
+            .filter_map(|service| service.name.as_deref());
         Self {
             trace_id,
-            columns,
             nodes,
             partial,
             start_time_unix_nano,
             duration_nano: end.saturating_sub(start_time_unix_nano),
+            colours: ServiceColours::of(names),
+            services,
+            columns,
         }
     }
 
@@ -74,8 +83,11 @@ impl<'a> TraceReader<'a> {
     #[must_use]
     pub fn page(&self, view: &TraceView) -> TracePage {
         let mut view = view.clone();
-        if let (Some(span), 0) = (view.span, view.offset) {
-            view.offset = self.window_with(&view, span);
+        if let Some(row) = view.span.and_then(|span| self.rows_of(span).next()) {
+            self.unfold(&mut view, row);
+            if view.offset == 0 {
+                view.offset = self.window_with(&view, row);
+            }
         }
         TracePage {
             facts: self.facts(),
@@ -116,6 +128,7 @@ impl<'a> TraceReader<'a> {
             total,
             offset: view.offset.min(total),
             timeline: Timeline::new(self.duration_nano, view.zoom.as_ref()),
+            colours: self.colours.clone(),
             rows: rows.into_iter().map(|row| self.row(row, view)).collect(),
         }
     }
@@ -135,9 +148,12 @@ impl<'a> TraceReader<'a> {
             view: view.with_span(Some(span_id)),
             span_id,
             parent_span_id: span.parent_span_id(),
-            parent_name: node.parent.map(|row| self.columns.name(row).to_owned()),
+            parent_name: self
+                .parent(row)
+                .map(|row| self.columns.name(row).to_owned()),
             name: span.name().to_owned(),
             service_name: resource.service_name().map(str::to_owned),
+            colours: self.colours.clone(),
             kind: span.kind(),
             status_code: span.status_code(),
             status_message: span.status_message().to_owned(),
@@ -170,7 +186,7 @@ impl<'a> TraceReader<'a> {
     fn facts(&self) -> TraceFacts {
         let root = (0..self.nodes.len())
             .find(|&row| self.nodes[row].parent.is_none() && !self.nodes[row].orphan);
-        let services = self.services();
+        let services = &self.services;
         TraceFacts {
             trace_id: self.trace_id,
             root_service_name: root
@@ -183,39 +199,17 @@ impl<'a> TraceReader<'a> {
             error_count: services.iter().map(|service| service.error_count).sum(),
             orphan_count: self.nodes.iter().filter(|node| node.orphan).count(),
             depth: self.nodes.iter().map(|node| node.depth).max().unwrap_or(0),
-            services,
+            services: services.clone(),
+            colours: self.colours.clone(),
         }
-    }
-
-    /// Counted by resource, since a service name is compared only once for each of those.
-    fn services(&self) -> Vec<ServiceFacts> {
-        let mut by_resource: HashMap<i32, usize> = HashMap::new();
-        let mut by_name: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-        let mut services: Vec<ServiceFacts> = Vec::new();
-        for row in 0..self.nodes.len() {
-            let resource = self.columns.resources.value(row);
-            let service = *by_resource.entry(resource).or_insert_with(|| {
-                let name = self.columns.service_name(row);
-                *by_name.entry(name).or_insert_with(|| {
-                    services.push(ServiceFacts {
-                        name: name.map(str::to_owned),
-                        span_count: 0,
-                        error_count: 0,
-                    });
-                    services.len() - 1
-                })
-            });
-            services[service].span_count += 1;
-            services[service].error_count += usize::from(self.is_error(row));
-        }
-        services
     }
 
     fn row(&self, row: usize, view: &TraceView) -> Row {
         let node = self.nodes[row];
         let span = self.columns.span(row);
         let folded = node.child_count > 0 && view.fold.folds(node.depth, span.span_id());
-        let below = row + 1..(row + 1 + node.descendant_count as usize).min(self.nodes.len());
+        let below =
+            row + 1..(row.saturating_add(1 + node.descendant_count as usize)).min(self.nodes.len());
         Row {
             span_id: span.span_id(),
             name: span.name().to_owned(),
@@ -268,18 +262,31 @@ impl<'a> TraceReader<'a> {
                     .get(next)
                     .is_some_and(|sibling| sibling.depth == node.depth && node.depth > 0);
             }
-            // A parent stands above its children; anything else would be a cycle.
-            at = node.parent.filter(|&parent| parent < ancestor);
+            at = self.parent(ancestor);
         }
         guides
     }
 
-    fn window_with(&self, view: &TraceView, span: SpanId) -> usize {
-        let position = self.rows_of(span).next().and_then(|row| {
-            view.fold
-                .position(self.nodes, |row| self.columns.span_id(row), row)
-        });
-        match position {
+    /// Unfolds the ancestors of a row.
+    fn unfold(&self, view: &mut TraceView, row: usize) {
+        let mut at = row;
+        while let Some(parent) = self.parent(at) {
+            let id = self.columns.span_id(parent);
+            if view.fold.folds(self.nodes[parent].depth, id) && !view.fold.toggled.remove(&id) {
+                view.fold.toggled.insert(id);
+            }
+            at = parent;
+        }
+    }
+
+    /// The parent's row. It stands above its children; anything else would be a cycle.
+    fn parent(&self, row: usize) -> Option<usize> {
+        self.nodes[row].parent.filter(|&parent| parent < row)
+    }
+
+    fn window_with(&self, view: &TraceView, row: usize) -> usize {
+        let span_id = |row: usize| self.columns.span_id(row);
+        match view.fold.position(self.nodes, span_id, row) {
             Some(position) if position >= view.limit => position - view.limit / 2,
             _ => 0,
         }
@@ -294,7 +301,7 @@ impl<'a> TraceReader<'a> {
     }
 
     fn is_error(&self, row: usize) -> bool {
-        self.columns.status_codes.value(row) == StatusCode::Error as i8
+        is_error(&self.columns, row)
     }
 
     /// The span's duration without the parts in which a child that it waited for ran.
@@ -377,6 +384,34 @@ fn bounds(columns: &SpanColumns<'_>, rows: usize) -> (i64, i64) {
         .unwrap_or((0, 0))
 }
 
+fn is_error(columns: &SpanColumns<'_>, row: usize) -> bool {
+    columns.status_codes.value(row) == StatusCode::Error as i8
+}
+
+/// Counted by resource, since a service name is compared only once for each of those.
+fn services(columns: &SpanColumns<'_>, rows: usize) -> Vec<ServiceFacts> {
+    let mut by_resource: HashMap<i32, usize> = HashMap::new();
+    let mut by_name: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+    let mut services: Vec<ServiceFacts> = Vec::new();
+    for row in 0..rows {
+        let resource = columns.resources.value(row);
+        let service = *by_resource.entry(resource).or_insert_with(|| {
+            let name = columns.service_name(row);
+            *by_name.entry(name).or_insert_with(|| {
+                services.push(ServiceFacts {
+                    name: name.map(str::to_owned),
+                    span_count: 0,
+                    error_count: 0,
+                });
+                services.len() - 1
+            })
+        });
+        services[service].span_count += 1;
+        services[service].error_count += usize::from(is_error(columns, row));
+    }
+    services
+}
+
 fn attributes<'a>(pairs: impl Iterator<Item = (&'a str, Value<'a>)>) -> Vec<AttributeFacts> {
     pairs
         .map(|(key, value)| AttributeFacts {
@@ -416,6 +451,3 @@ fn anomalies(span: &SpanRef<'_>) -> Vec<Anomaly> {
         })
         .collect()
 }
-
-#[cfg(test)]
-mod tests;

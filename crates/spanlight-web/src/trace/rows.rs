@@ -4,9 +4,9 @@
 use maud::{Markup, html};
 use spanlight_model::SpanKind;
 
-use super::timeline::{Extent, Timeline};
+use super::timeline::Extent;
 use super::{Row, TraceRows};
-use crate::colour;
+use crate::colour::ServiceColours;
 use crate::format;
 use crate::icon;
 
@@ -50,14 +50,14 @@ fn row(rows: &TraceRows, row: &Row, position: usize) -> Markup {
                     span.toggle {}
                 }
                 a.row-link href=(rows.view.with_span(Some(row.span_id)).href(rows.trace_id)) tabindex="-1" {
-                    span.chip .(colour::class(row.service_name.as_deref())) {}
+                    span.chip .(rows.colours.class(row.service_name.as_deref())) {}
                     @if row.error { span.mark.mark-error title="error" { (icon::error()) } }
                     span.row-service { (row.service_name.as_deref().unwrap_or("—")) }
                     span.row-operation { (row.name) }
                 }
                 (marks(row))
             }
-            (timeline_cell(&rows.timeline, row))
+            (timeline_cell(rows, row))
         }
     }
 }
@@ -139,15 +139,12 @@ fn guides(row: &Row) -> Markup {
 }
 
 /// The bar, its events and its duration, which stands where there is room: after the bar, before it, or on it.
-fn timeline_cell(timeline: &Timeline, row: &Row) -> Markup {
+fn timeline_cell(rows: &TraceRows, row: &Row) -> Markup {
+    let timeline = &rows.timeline;
     let extent = timeline.extent(row.start_offset_nano, row.duration_nano);
     html! {
         svg.row-time width="100%" height=(ROW_HEIGHT) aria-hidden="true" {
-            title { (label(row)) ", starts at +" (format::duration(row.start_offset_nano)) }
-            @for tick in timeline.ticks(7) {
-                line.tick x1=(format::percent(tick.fraction)) x2=(format::percent(tick.fraction)) y1="0" y2="100%" {}
-            }
-            @if extent.outside == 0 { (bar(row, &extent)) }
+            @if extent.outside == 0 { (bar(row, &extent, &rows.colours)) }
             @for &(offset, exception) in &row.events {
                 @let fraction = timeline.fraction(offset);
                 @if (0.0..=1.0).contains(&fraction) {
@@ -161,16 +158,18 @@ fn timeline_cell(timeline: &Timeline, row: &Row) -> Markup {
     }
 }
 
-fn bar(row: &Row, extent: &Extent) -> Markup {
+fn bar(row: &Row, extent: &Extent, colours: &ServiceColours) -> Markup {
     let (x, width) = (format::percent(extent.start), format::percent(extent.width));
     // An asynchronous or producing span hands over and goes on: its bar is thinner.
     let (y, height) = if row.asynchronous { (9, 8) } else { (7, 12) };
-    let class = colour::class(row.service_name.as_deref());
+    let class = colours.class(row.service_name.as_deref());
     html! {
         rect.bar .(class) .is-queue[matches!(row.kind, SpanKind::Producer | SpanKind::Consumer)]
             x=(x) width=(width) y=(y) height=(height) rx="2.5" {}
         // A bar of no width is still a pixel or two.
-        svg x=(x) overflow="visible" { rect.bar .(class) x="-1" width="2" y=(y) height=(height) rx="1" {} }
+        @if extent.width < 0.004 {
+            svg x=(x) overflow="visible" { rect.bar .(class) x="-1" width="2" y=(y) height=(height) rx="1" {} }
+        }
         @if row.cold_start {
             rect.bar-cold x=(x) width=(width) y=(y) height=(height) rx="2.5" fill="url(#cold-stripes)" {}
         }

@@ -93,6 +93,8 @@ impl Timeline {
     }
 }
 
+/// The most ticks of a ruler.
+const TICKS_MAX: i64 = 7;
 const SECOND: i64 = 1_000_000_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
@@ -143,16 +145,29 @@ fn step_nano(span: i64, count_max: i64) -> i64 {
 }
 
 /// The ruler above the waterfall; its rightmost label says where the part on show ends.
-pub(crate) fn ruler(timeline: &Timeline) -> Markup {
+pub(super) fn ruler(timeline: &Timeline) -> Markup {
     html! {
         svg.ruler width="100%" height="22" aria-hidden="true" {
-            @for tick in timeline.ticks(7) {
+            @for tick in timeline.ticks(TICKS_MAX) {
                 line.tick x1=(format::percent(tick.fraction)) x2=(format::percent(tick.fraction)) y1="12" y2="22" {}
                 // A label that would run over the right edge is left out; its line stays.
                 @if tick.fraction < 0.94 {
                     svg x=(format::percent(tick.fraction)) overflow="visible" {
                         text x="4" y="15" { (tick.label) }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// The lines of the ruler's ticks, once behind all rows.
+pub(super) fn grid(timeline: &Timeline) -> Markup {
+    html! {
+        div.grid aria-hidden="true" {
+            svg width="100%" height="100%" {
+                @for tick in timeline.ticks(TICKS_MAX) {
+                    line.tick x1=(format::percent(tick.fraction)) x2=(format::percent(tick.fraction)) y1="0" y2="100%" {}
                 }
             }
         }

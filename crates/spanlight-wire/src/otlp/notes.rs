@@ -40,6 +40,23 @@ impl fmt::Display for Place {
     }
 }
 
+/// A count of things left out: by the sender, and by us.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    pub(super) sent: u32,
+    here: u32,
+}
+
+impl Dropped {
+    pub(super) fn add(&mut self) {
+        self.here = self.here.saturating_add(1);
+    }
+
+    pub(super) fn total(&self) -> u32 {
+        self.sent.saturating_add(self.here)
+    }
+}
+
 impl<'l> Notes<'l> {
     pub(super) fn new(limits: &'l DecodeLimits) -> Self {
         Self {
@@ -88,6 +105,13 @@ impl<'l> Notes<'l> {
     pub(super) fn dropped_attribute(&mut self, problem: &str) {
         self.report.dropped_attributes += 1;
         self.problem(problem);
+    }
+
+    #[cold]
+    pub(super) fn dropped_attribute_named(&mut self, key: &str, problem: &str) {
+        // A key may be as long as the body.
+        let key: String = key.chars().take(64).collect();
+        self.dropped_attribute(&format!("attribute {key:?} {problem}"));
     }
 
     #[cold]

@@ -4,6 +4,7 @@
 //! in any order, but a resource and a scope must be known before their spans, so those are looked for first, by
 //! stepping over the length-delimited fields beside them.
 
+mod names;
 mod value;
 
 use spanlight_model::{
@@ -11,9 +12,11 @@ use spanlight_model::{
     StatusCode, TraceId,
 };
 
-use super::notes::Notes;
+use super::ids::Ids;
+use super::notes::{Dropped, Notes};
 use crate::protobuf::{Read, Reader, Wire, Within};
 use crate::{DecodeError, DecodeLimits, Decoded};
+use names::{EVENT, LINK, REQUEST, RESOURCE, RESOURCE_SPANS, SCOPE, SCOPE_SPANS, SPAN, STATUS};
 use value::push_attribute;
 
 pub(super) fn decode(
@@ -48,14 +51,14 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn read(message: &'a [u8]) -> Read<Self> {
+    fn read(message: &'a [u8], names: &[&str]) -> Read<Self> {
         let mut envelope = Self {
             header: Vec::new(),
             schema_url: b"",
             children: 0,
         };
         let mut reader = Reader::new(message);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.next().of_message(names)? {
             match (field.number, field.value) {
                 (1, Wire::Bytes(bytes)) => envelope.header.push(bytes),
                 (2, Wire::Bytes(_)) => envelope.children += 1,
@@ -67,24 +70,11 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// A count of things left out: by the sender, and by us.
-#[derive(Default)]
-struct Dropped {
-    sent: u32,
-    here: u32,
-}
-
-impl Dropped {
-    fn total(&self) -> u32 {
-        self.sent.saturating_add(self.here)
-    }
-}
-
 impl Decoder<'_> {
     fn request(&mut self, body: &[u8]) -> Read<()> {
         let mut index = 0;
         let mut reader = Reader::new(body);
-        while let Some(field) = reader.next().within_element("resource_spans", index)? {
+        while let Some(field) = reader.next().of_message(REQUEST)? {
             if let (1, Wire::Bytes(message)) = (field.number, field.value) {
                 self.notes.place.resource_spans = index;
                 self.resource_spans(message)
@@ -96,12 +86,12 @@ impl Decoder<'_> {
     }
 
     fn resource_spans(&mut self, message: &[u8]) -> Read<()> {
-        let envelope = Envelope::read(message)?;
+        let envelope = Envelope::read(message, RESOURCE_SPANS)?;
         // Made when the first span needs it: a request of empty envelopes costs no memory.
         let mut resource = None;
         let mut index = 0;
         let mut reader = Reader::new(message);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.next().of_message(RESOURCE_SPANS)? {
             if let (2, Wire::Bytes(message)) = (field.number, field.value) {
                 self.scope_spans(message, index, &envelope, &mut resource)
                     .within_element("scope_spans", index)?;
@@ -118,7 +108,7 @@ impl Decoder<'_> {
         parent: &Envelope<'_>,
         resource: &mut Option<ResourceIndex>,
     ) -> Read<()> {
-        let envelope = Envelope::read(message)?;
+        let envelope = Envelope::read(message, SCOPE_SPANS)?;
         if envelope.children > 0 && !self.notes.is_full() {
             let resource = match *resource {
                 Some(resource) => resource,
@@ -144,7 +134,7 @@ impl Decoder<'_> {
     ) -> Read<()> {
         let mut index = 0;
         let mut reader = Reader::new(message);
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.next().of_message(SCOPE_SPANS)? {
             if let (2, Wire::Bytes(message)) = (field.number, field.value) {
                 self.notes.place.span = Some(index);
                 if self.notes.is_full() {
@@ -166,7 +156,7 @@ impl Decoder<'_> {
         let mut dropped = Dropped::default();
         for piece in &envelope.header {
             let mut reader = Reader::new(piece);
-            while let Some(field) = reader.next()? {
+            while let Some(field) = reader.next().of_message(RESOURCE)? {
                 match (field.number, field.value) {
                     (1, Wire::Bytes(bytes)) => {
                         attribute(row.attributes(), &mut self.notes, &mut dropped, bytes)?;
@@ -186,7 +176,7 @@ impl Decoder<'_> {
         let mut dropped = Dropped::default();
         for piece in &envelope.header {
             let mut reader = Reader::new(piece);
-            while let Some(field) = reader.next()? {
+            while let Some(field) = reader.next().of_message(SCOPE)? {
                 match (field.number, field.value) {
                     (1, Wire::Bytes(bytes)) => row.set_name(&self.notes.text(bytes)),
                     (2, Wire::Bytes(bytes)) => row.set_version(&self.notes.text(bytes)),
@@ -210,13 +200,13 @@ fn span(mut row: SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()>
     let mut events = Dropped::default();
     let mut links = Dropped::default();
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(SPAN)? {
         match (field.number, field.value) {
-            (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.read("trace_id", id))),
-            (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.read("span_id", id))),
+            (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.bytes("trace_id", id))),
+            (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.bytes("span_id", id))),
             (3, Wire::Bytes(text)) => row.set_trace_state(&notes.text(text)),
             (4, Wire::Bytes(id)) => {
-                row.set_parent_span_id(SpanId(ids.read("parent_span_id", id)));
+                row.set_parent_span_id(SpanId(ids.bytes("parent_span_id", id)));
             }
             (5, Wire::Bytes(text)) => row.set_name(&notes.text(text)),
             (6, Wire::Varint(kind)) => row.set_kind(SpanKind::from_number(kind as i64)),
@@ -244,36 +234,9 @@ fn span(mut row: SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()>
     Ok(())
 }
 
-/// Ids of the span that is being read. One of the wrong length refuses the span, unless it is sent again.
-#[derive(Default)]
-struct Ids {
-    wrong: Option<(&'static str, usize, usize)>,
-}
-
-impl Ids {
-    /// No bytes are an absent id, as zeros are.
-    fn read<const N: usize>(&mut self, field: &'static str, bytes: &[u8]) -> [u8; N] {
-        if self.wrong.is_some_and(|(wrong, ..)| wrong == field) {
-            self.wrong = None;
-        }
-        bytes.try_into().unwrap_or_else(|_| {
-            if !bytes.is_empty() {
-                self.wrong = Some((field, bytes.len(), N));
-            }
-            [0; N]
-        })
-    }
-
-    fn problem(&self) -> Option<String> {
-        self.wrong.map(|(field, found, expected)| {
-            format!("{field} has {found} bytes instead of {expected}")
-        })
-    }
-}
-
 fn status(row: &mut SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()> {
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(STATUS)? {
         match (field.number, field.value) {
             (2, Wire::Bytes(text)) => row.set_status_message(&notes.text(text)),
             (3, Wire::Varint(code)) => row.set_status_code(StatusCode::from_number(code as i64)),
@@ -290,14 +253,14 @@ fn event(
     message: &[u8],
 ) -> Read<()> {
     if span.num_events() >= notes.limits.events_per_span {
-        events.here = events.here.saturating_add(1);
+        events.add();
         notes.dropped_event();
         return Ok(());
     }
     let mut row = span.begin_event();
     let mut dropped = Dropped::default();
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(EVENT)? {
         match (field.number, field.value) {
             (1, Wire::Fixed64(time)) => row.set_time_unix_nano(time),
             (2, Wire::Bytes(text)) => row.set_name(&notes.text(text)),
@@ -318,7 +281,7 @@ fn link(
     message: &[u8],
 ) -> Read<()> {
     if span.num_links() >= notes.limits.links_per_span {
-        links.here = links.here.saturating_add(1);
+        links.add();
         notes.dropped_link("too many links");
         return Ok(());
     }
@@ -326,10 +289,10 @@ fn link(
     let mut ids = Ids::default();
     let mut dropped = Dropped::default();
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(LINK)? {
         match (field.number, field.value) {
-            (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.read("trace_id", id))),
-            (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.read("span_id", id))),
+            (1, Wire::Bytes(id)) => row.set_trace_id(TraceId(ids.bytes("trace_id", id))),
+            (2, Wire::Bytes(id)) => row.set_span_id(SpanId(ids.bytes("span_id", id))),
             (3, Wire::Bytes(text)) => row.set_trace_state(&notes.text(text)),
             (4, Wire::Bytes(bytes)) => attribute(row.attributes(), notes, &mut dropped, bytes)?,
             (5, Wire::Varint(count)) => dropped.sent = count as u32,
@@ -339,7 +302,7 @@ fn link(
     }
     if let Some(problem) = ids.problem() {
         drop(row);
-        links.here = links.here.saturating_add(1);
+        links.add();
         notes.dropped_link(&format!("links: {problem}"));
         return Ok(());
     }
@@ -356,7 +319,7 @@ fn attribute(
     message: &[u8],
 ) -> Read<()> {
     if !push_attribute(sink, notes, message).within("attributes")? {
-        dropped.here = dropped.here.saturating_add(1);
+        dropped.add();
     }
     Ok(())
 }

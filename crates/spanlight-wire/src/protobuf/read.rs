@@ -14,6 +14,8 @@ pub(crate) struct Malformed {
     problem: &'static str,
     /// The address of the byte; readers know only their part of the body.
     address: usize,
+    /// The number of the field that was being read, until [`Within::of_message`] gives it a name.
+    field: Option<u32>,
     /// Innermost first.
     path: Vec<String>,
 }
@@ -24,8 +26,25 @@ impl Malformed {
         Box::new(Self {
             problem,
             address: at.as_ptr() as usize,
+            field: None,
             path: Vec::new(),
         })
+    }
+
+    #[cold]
+    fn of_message(mut self: Box<Self>, names: &[&str]) -> Box<Self> {
+        if let Some(number) = self.field.take() {
+            let name = names.get(number as usize);
+            self.path
+                .push(name.map_or_else(|| format!("field {number}"), |&name| name.to_owned()));
+        }
+        self
+    }
+
+    #[cold]
+    fn within(mut self: Box<Self>, part: String) -> Box<Self> {
+        self.path.push(part);
+        self
     }
 
     /// The error for the one who sent `body`, which the bytes were a part of.
@@ -45,25 +64,38 @@ impl Malformed {
 
 /// Adds to an error which field it happened in.
 pub(crate) trait Within: Sized {
+    /// In one of the fields of this message, whose names are given by their numbers.
+    fn of_message(self, names: &[&str]) -> Self;
     /// In a field.
     fn within(self, field: &'static str) -> Self;
     /// In an element of a repeated field.
     fn within_element(self, field: &'static str, index: usize) -> Self;
 }
 
+// Always inlined: a call would copy the result of every field that is fine.
 impl<T> Within for Read<T> {
-    fn within(mut self, field: &'static str) -> Self {
-        if let Err(malformed) = &mut self {
-            malformed.path.push(field.to_owned());
+    #[inline(always)]
+    fn of_message(self, names: &[&str]) -> Self {
+        match self {
+            Ok(value) => Ok(value),
+            Err(malformed) => Err(malformed.of_message(names)),
         }
-        self
     }
 
-    fn within_element(mut self, field: &'static str, index: usize) -> Self {
-        if let Err(malformed) = &mut self {
-            malformed.path.push(format!("{field}[{index}]"));
+    #[inline(always)]
+    fn within(self, field: &'static str) -> Self {
+        match self {
+            Ok(value) => Ok(value),
+            Err(malformed) => Err(malformed.within(field.to_owned())),
         }
-        self
+    }
+
+    #[inline(always)]
+    fn within_element(self, field: &'static str, index: usize) -> Self {
+        match self {
+            Ok(value) => Ok(value),
+            Err(malformed) => Err(malformed.within(format!("{field}[{index}]"))),
+        }
     }
 }
 
@@ -95,26 +127,38 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field; groups, which no message here has, are passed over.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Read<Option<Field<'a>>> {
         while !self.rest.is_empty() {
             let start = self.rest;
             let (number, wire_type) = self.tag()?;
-            let value = match wire_type {
-                0 => Wire::Varint(self.varint()?),
-                1 => Wire::Fixed64(u64::from_le_bytes(*self.fixed(start)?)),
-                2 => Wire::Bytes(self.bytes(start)?),
-                3 => {
-                    self.skip_group(number, start)?;
-                    continue;
+            match self.value(number, wire_type, start) {
+                Ok(Some(value)) => return Ok(Some(Field { number, value })),
+                Ok(None) => {}
+                Err(mut malformed) => {
+                    malformed.field = Some(number);
+                    return Err(malformed);
                 }
-                5 => Wire::Fixed32(u32::from_le_bytes(*self.fixed(start)?)),
-                4 => return Err(Malformed::new("end of a group that did not begin", start)),
-                _ => return Err(Malformed::new("unknown wire type", start)),
-            };
-            return Ok(Some(Field { number, value }));
+            }
         }
         Ok(None)
+    }
+
+    /// The value behind a tag; none for a group.
+    #[inline(always)]
+    fn value(&mut self, number: u32, wire_type: u8, start: &[u8]) -> Read<Option<Wire<'a>>> {
+        Ok(Some(match wire_type {
+            0 => Wire::Varint(self.varint()?),
+            1 => Wire::Fixed64(u64::from_le_bytes(*self.fixed(start)?)),
+            2 => Wire::Bytes(self.bytes(start)?),
+            3 => {
+                self.skip_group(number, start)?;
+                return Ok(None);
+            }
+            5 => Wire::Fixed32(u32::from_le_bytes(*self.fixed(start)?)),
+            4 => return Err(Malformed::new("end of a group that did not begin", start)),
+            _ => return Err(Malformed::new("unknown wire type", start)),
+        }))
     }
 
     #[inline]

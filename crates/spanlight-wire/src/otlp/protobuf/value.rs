@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use spanlight_model::{AttributeSink, Value};
 
+use super::names::{ANY_VALUE, KEY_VALUE};
 use crate::otlp::notes::Notes;
-use crate::protobuf::{Malformed, Read, Reader, Wire};
+use crate::protobuf::{Malformed, Read, Reader, Wire, Within};
 
 /// An `AnyValue` whose parts are still bytes.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +48,7 @@ pub(super) fn push_attribute(
             Ok(text) => sink.push(&key, Value::KeyValueList(&text)),
             Err(Stop::Malformed(malformed)) => return Err(malformed),
             Err(Stop::TooMuch(problem)) => {
-                notes.dropped_attribute(&format!("attribute {key:?}: {problem}"));
+                notes.dropped_attribute_named(&key, problem);
                 return Ok(false);
             }
         },
@@ -60,10 +61,10 @@ fn key_value(message: &[u8]) -> Read<(&[u8], Sent<'_>)> {
     let mut key: &[u8] = b"";
     let mut value = Sent::Empty;
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(KEY_VALUE)? {
         match (field.number, field.value) {
             (1, Wire::Bytes(bytes)) => key = bytes,
-            (2, Wire::Bytes(bytes)) => value = any_value(bytes)?,
+            (2, Wire::Bytes(bytes)) => value = any_value(bytes).within("value")?,
             _ => {}
         }
     }
@@ -74,7 +75,7 @@ fn key_value(message: &[u8]) -> Read<(&[u8], Sent<'_>)> {
 fn any_value(message: &[u8]) -> Read<Sent<'_>> {
     let mut value = Sent::Empty;
     let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
+    while let Some(field) = reader.next().of_message(ANY_VALUE)? {
         value = match (field.number, field.value) {
             (1, Wire::Bytes(bytes)) => Sent::String(bytes),
             (2, Wire::Varint(number)) => Sent::Bool(number != 0),
@@ -169,7 +170,7 @@ impl TextWriter {
     ) -> Result<(), Stop> {
         let levels_left = levels_left
             .checked_sub(1)
-            .ok_or(Stop::TooMuch("nested too deeply"))?;
+            .ok_or(Stop::TooMuch("is nested too deeply"))?;
         let mut is_first = true;
         let mut reader = Reader::new(message);
         while let Some(field) = reader.next()? {
@@ -177,7 +178,7 @@ impl TextWriter {
                 self.elements_left = self
                     .elements_left
                     .checked_sub(1)
-                    .ok_or(Stop::TooMuch("too many values in it"))?;
+                    .ok_or(Stop::TooMuch("has too many values in it"))?;
                 if !is_first {
                     self.text.push(',');
                 }
@@ -197,8 +198,15 @@ impl TextWriter {
     fn string(&mut self, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         self.repaired |= matches!(text, Cow::Owned(_));
-        self.text
-            .push_str(&serde_json::Value::from(text).to_string());
+        let needs_escape = |byte| byte < b' ' || byte == b'"' || byte == b'\\';
+        if text.bytes().any(needs_escape) {
+            self.text
+                .push_str(&serde_json::Value::from(text).to_string());
+        } else {
+            self.text.push('"');
+            self.text.push_str(&text);
+            self.text.push('"');
+        }
     }
 }
 

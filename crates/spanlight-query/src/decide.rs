@@ -1,0 +1,134 @@
+//! The second step of a search: loads whole traces and decides each exactly.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use spanlight_model::{SpanColumns, TraceId};
+
+use crate::answer::TraceSummary;
+use crate::cursor::Key;
+use crate::load::Loaded;
+use crate::plan::Plan;
+use crate::predicate::{Bound, TraceFacts, TraceShape, is_trace_level};
+use crate::spanset::Evaluation;
+use crate::summary::summarize;
+use crate::traces::{TraceRows, group};
+
+/// Which traces are answers, beside what the query says.
+#[derive(Debug, Clone)]
+pub(crate) struct Scope {
+    /// The trace's interval overlaps this range, both ends included.
+    pub(crate) time_range: std::ops::Range<i64>,
+    /// The trace comes after this one.
+    pub(crate) after: Option<Key>,
+    pub(crate) spans_per_trace: usize,
+}
+
+impl Scope {
+    fn includes(&self, trace: &TraceRows) -> bool {
+        trace.start <= self.time_range.end
+            && trace.end >= self.time_range.start
+            && self
+                .after
+                .is_none_or(|after| (trace.start, trace.id) < after)
+    }
+}
+
+/// Set when the search was dropped: the work on another thread ends at the next trace.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Cancelled(Arc<AtomicBool>);
+
+impl Cancelled {
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The answers among the loaded traces, in no order. Runs long; for a blocking thread.
+pub(crate) fn decide(
+    loaded: &Loaded,
+    wanted: &BTreeSet<TraceId>,
+    plan: &Plan,
+    scope: &Scope,
+    cancelled: &Cancelled,
+) -> Vec<TraceSummary> {
+    let mut traces = group(&loaded.parts, wanted);
+    traces.retain(|trace| scope.includes(trace));
+    let columns: Vec<SpanColumns<'_>> = loaded.parts.iter().map(|part| part.columns()).collect();
+    let (shapes, places) = shapes(plan, &traces, &columns);
+    let bound: Vec<Bound<'_>> = columns
+        .into_iter()
+        .zip(&places)
+        .map(|(columns, places)| {
+            let shapes = &shapes[..];
+            Bound::new(&plan.fields, columns, Some(TraceFacts { shapes, places }))
+        })
+        .collect();
+    let hits = hits(plan, &traces, &bound, cancelled);
+    traces
+        .iter()
+        .take_while(|_| !cancelled.is_set())
+        .filter_map(|trace| {
+            let evaluation = Evaluation {
+                trace,
+                bound: &bound,
+                hits: &hits,
+            };
+            let sets = evaluation.run(plan);
+            let count = scope.spans_per_trace;
+            (!sets.is_empty()).then(|| summarize(trace, &bound, &plan.fields, sets, count))
+        })
+        .collect()
+}
+
+/// For the fields that need it: the shape of each trace, and where in which trace each row of each part is.
+fn shapes(
+    plan: &Plan,
+    traces: &[TraceRows],
+    columns: &[SpanColumns<'_>],
+) -> (Vec<TraceShape>, Vec<Vec<(u32, u32)>>) {
+    if !plan.fields.iter().any(is_trace_level) {
+        return (Vec::new(), vec![Vec::new(); columns.len()]);
+    }
+    let rows = columns.iter().map(|columns| columns.start_times.len());
+    let mut places: Vec<_> = rows.map(|rows| vec![(u32::MAX, 0); rows]).collect();
+    for (number, trace) in traces.iter().enumerate() {
+        for (position, at) in trace.rows.iter().enumerate() {
+            places[at.part][at.row] = (number as u32, position as u32);
+        }
+    }
+    let shapes = traces.iter().map(|trace| trace.shape(columns)).collect();
+    (shapes, places)
+}
+
+/// By filter, part and row: whether the filter selects the span.
+fn hits(
+    plan: &Plan,
+    traces: &[TraceRows],
+    bound: &[Bound<'_>],
+    cancelled: &Cancelled,
+) -> Vec<Vec<Vec<bool>>> {
+    let mut rows: Vec<Vec<u32>> = vec![Vec::new(); bound.len()];
+    for at in traces.iter().flat_map(|trace| &trace.rows) {
+        rows[at.part].push(at.row as u32);
+    }
+    for rows in &mut rows {
+        rows.sort_unstable();
+    }
+    let of_part = |filter, part: usize| {
+        let mut hits = vec![false; bound[part].columns.start_times.len()];
+        if !cancelled.is_set() {
+            for row in bound[part].select(filter, rows[part].clone()) {
+                hits[row as usize] = true;
+            }
+        }
+        hits
+    };
+    let of_filter = |filter| (0..bound.len()).map(|part| of_part(filter, part)).collect();
+    plan.filters.iter().map(of_filter).collect()
+}

@@ -1,0 +1,243 @@
+//! A query compiled: its filters and fields, what a trace must have to be worth loading, and the stages that decide.
+
+use spanlight_traceql::ast::{
+    Aggregate, AggregateFunction, Comparison, Field, FieldExpression, Pipeline, Query, Root,
+    ScalarFilter, SpansetExpression, SpansetNode, StageNode, StructuralForm, StructuralOperator,
+};
+
+use crate::error::QueryError;
+use crate::predicate::{Fields, Filter, Node, Scalar};
+
+/// A compiled search.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Every field that the query names.
+    pub(crate) fields: Fields,
+    /// Every filter of the query.
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) stages: Vec<Stage>,
+    /// What the query's filters must find in a trace for the trace to be an answer.
+    pub(crate) needs: Needs,
+}
+
+/// A stage of a pipeline.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    Spansets(Spansets),
+    Filter(AggregateFilter),
+    GroupBy { value: Node, text: String },
+    Coalesce,
+}
+
+/// An expression that selects spans of a trace.
+#[derive(Debug)]
+pub(crate) enum Spansets {
+    /// A position in [`Plan::filters`].
+    Filter(usize),
+    Pipeline(Vec<Stage>),
+    And(Vec<Spansets>),
+    Or(Vec<Spansets>),
+    Structural(StructuralOperator, Box<Spansets>, Box<Spansets>),
+}
+
+/// `aggregate OP literal`.
+#[derive(Debug)]
+pub(crate) struct AggregateFilter {
+    pub(crate) function: AggregateFunction,
+    pub(crate) argument: Option<Node>,
+    pub(crate) operator: Comparison,
+    pub(crate) value: Scalar<'static>,
+    /// The aggregate as the query has it.
+    pub(crate) text: String,
+}
+
+/// A condition on which filters find something in a trace: necessary, not sufficient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// The filter of this number.
+    Filter(usize),
+    All(Vec<Needs>),
+    Any(Vec<Needs>),
+}
+
+/// Found filters are bits of a number; the last bit stands for all further filters.
+const LAST_BIT: usize = 63;
+
+/// The bit of a filter.
+pub(crate) fn filter_bit(filter: usize) -> u64 {
+    1 << filter.min(LAST_BIT)
+}
+
+impl Needs {
+    /// Whether it is met when these filters found something.
+    pub(crate) fn met_by(&self, found: u64) -> bool {
+        match self {
+            Self::Filter(filter) => found & filter_bit(*filter) != 0,
+            Self::All(parts) => parts.iter().all(|part| part.met_by(found)),
+            Self::Any(parts) => parts.iter().any(|part| part.met_by(found)),
+        }
+    }
+}
+
+impl Plan {
+    /// Compiles a query; `text` is what it was parsed from.
+    pub(crate) fn compile(query: &Query, text: &str) -> Result<Self, QueryError> {
+        let Root::Search(pipeline) = &query.root else {
+            return Err(QueryError::Unsupported {
+                message: "this is a metrics query, and a search finds traces: end it before the metrics function"
+                    .to_owned(),
+                position: 0..text.len(),
+            });
+        };
+        let mut compiler = Compiler {
+            text,
+            fields: Fields::default(),
+            filters: Vec::new(),
+        };
+        let (stages, needs) = compiler.stages(pipeline)?;
+        Ok(Self {
+            fields: compiler.fields,
+            filters: compiler.filters,
+            stages,
+            needs,
+        })
+    }
+}
+
+struct Compiler<'t> {
+    text: &'t str,
+    fields: Fields,
+    filters: Vec<Filter>,
+}
+
+impl Compiler<'_> {
+    fn stages(&mut self, pipeline: &Pipeline) -> Result<(Vec<Stage>, Needs), QueryError> {
+        let mut needs = Vec::new();
+        let mut stages = Vec::with_capacity(pipeline.stages.len());
+        for stage in &pipeline.stages {
+            stages.extend(match &stage.node {
+                StageNode::Spansets(expression) => {
+                    let (spansets, need) = self.spansets(expression)?;
+                    needs.push(need);
+                    Some(Stage::Spansets(spansets))
+                }
+                StageNode::Filter(filter) => Some(Stage::Filter(self.aggregate(filter)?)),
+                StageNode::GroupBy(expression) => Some(Stage::GroupBy {
+                    value: Node::compile(expression, &mut self.fields)?,
+                    text: format!("by({})", self.source(expression)),
+                }),
+                StageNode::Coalesce => Some(Stage::Coalesce),
+                StageNode::Select(fields) => {
+                    for field in fields {
+                        self.select(&field.node, &field.position)?;
+                    }
+                    None
+                }
+            });
+        }
+        if needs.is_empty() {
+            // A pipeline that begins with an aggregate takes every span.
+            let every = self.filter(None)?;
+            needs.push(Needs::Filter(every));
+            stages.insert(0, Stage::Spansets(Spansets::Filter(every)));
+        }
+        Ok((stages, Needs::All(needs)))
+    }
+
+    /// The text of a node, as the query has it.
+    fn source<T>(&self, node: &spanlight_traceql::ast::Located<T>) -> &str {
+        self.text
+            .get(node.position.clone())
+            .unwrap_or_default()
+            .trim()
+    }
+
+    fn select(
+        &mut self,
+        field: &Field,
+        position: &std::ops::Range<usize>,
+    ) -> Result<(), QueryError> {
+        let node = spanlight_traceql::ast::FieldNode::Field(field.clone());
+        let expression = FieldExpression::new(node, position.clone());
+        Node::compile(&expression, &mut self.fields)?;
+        Ok(())
+    }
+
+    fn filter(&mut self, expression: Option<&FieldExpression>) -> Result<usize, QueryError> {
+        let filter = Filter::compile(expression, &mut self.fields)?;
+        self.filters.push(filter);
+        Ok(self.filters.len() - 1)
+    }
+
+    fn spansets(
+        &mut self,
+        expression: &SpansetExpression,
+    ) -> Result<(Spansets, Needs), QueryError> {
+        Ok(match &expression.node {
+            SpansetNode::Filter(condition) => {
+                let filter = self.filter(condition.as_ref())?;
+                (Spansets::Filter(filter), Needs::Filter(filter))
+            }
+            SpansetNode::Pipeline(pipeline) => {
+                let (stages, needs) = self.stages(pipeline)?;
+                (Spansets::Pipeline(stages), needs)
+            }
+            SpansetNode::And(operands) => {
+                let (operands, needs) = self.all(operands)?;
+                (Spansets::And(operands), Needs::All(needs))
+            }
+            SpansetNode::Or(operands) => {
+                let (operands, needs) = self.all(operands)?;
+                (Spansets::Or(operands), Needs::Any(needs))
+            }
+            SpansetNode::Structural {
+                operator,
+                left,
+                right,
+            } => {
+                let (left, need_left) = self.spansets(left)?;
+                let (right, need_right) = self.spansets(right)?;
+                let needs = match operator.form {
+                    // True of spans that have no relation at all.
+                    StructuralForm::Negated => need_right,
+                    StructuralForm::Plain | StructuralForm::Union => {
+                        Needs::All(vec![need_left, need_right])
+                    }
+                };
+                let spansets = Spansets::Structural(*operator, Box::new(left), Box::new(right));
+                (spansets, needs)
+            }
+        })
+    }
+
+    fn all(
+        &mut self,
+        operands: &[SpansetExpression],
+    ) -> Result<(Vec<Spansets>, Vec<Needs>), QueryError> {
+        operands
+            .iter()
+            .map(|operand| self.spansets(operand))
+            .collect()
+    }
+
+    fn aggregate(&mut self, filter: &ScalarFilter) -> Result<AggregateFilter, QueryError> {
+        let Some((Aggregate { function, argument }, operator, value)) = filter.parts() else {
+            return Err(QueryError::Unsupported {
+                message:
+                    "only an aggregate compared with a literal is supported yet, as in count() > 2"
+                        .to_owned(),
+                position: filter.left.position.start..filter.right.position.end,
+            });
+        };
+        let argument = argument.as_deref();
+        Ok(AggregateFilter {
+            function: *function,
+            argument: argument
+                .map(|argument| Node::compile(argument, &mut self.fields))
+                .transpose()?,
+            operator,
+            value: Scalar::of_static(value),
+            text: self.source(&filter.left).to_owned(),
+        })
+    }
+}

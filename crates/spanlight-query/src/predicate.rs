@@ -1,0 +1,13 @@
+//! Expressions over one span: compiled once a query, bound once a batch, evaluated over selections of its rows.
+//!
+//! Semantics are those of TraceQL with two truth values: a comparison with what is missing, or of another type, is
+//! false; its negation is true; nothing in the data is an error.
+
+mod bind;
+mod program;
+mod scalar;
+mod select;
+
+pub(crate) use bind::{Bound, TraceFacts, TraceShape};
+pub(crate) use program::{Fields, Filter, Node, is_trace_level};
+pub(crate) use scalar::{Scalar, compare};

@@ -1,0 +1,284 @@
+//! The compiled form of an expression: fields resolved to slots, and what of it can be decided without the trace.
+
+use spanlight_store::ScanColumns;
+use spanlight_traceql::Pattern;
+use spanlight_traceql::ast::{
+    Arithmetic, AttributeScope, Comparison, Field, FieldExpression, FieldNode, Intrinsic,
+};
+
+use super::scalar::Scalar;
+use crate::error::QueryError;
+
+/// The fields that a query names, each once. A slot is a position in the list.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Fields {
+    list: Vec<Field>,
+}
+
+/// An expression over a span.
+#[derive(Debug, Clone)]
+pub(crate) enum Node {
+    Constant(Scalar<'static>),
+    /// A slot of [`Fields`].
+    Field(usize),
+    Not(Box<Node>),
+    Negate(Box<Node>),
+    Calculate(Arithmetic, Box<Node>, Box<Node>),
+    Compare(Comparison, Box<Node>, Box<Node>),
+    Match {
+        operand: Box<Node>,
+        pattern: Pattern,
+        negated: bool,
+    },
+    IsNil {
+        operand: Box<Node>,
+        negated: bool,
+    },
+    And(Vec<Node>),
+    Or(Vec<Node>),
+}
+
+/// A spanset filter: selects a span when the expression is true for it with one of its events and one of its links.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    pub(crate) root: Node,
+    pub(crate) events: bool,
+    pub(crate) links: bool,
+}
+
+impl Fields {
+    /// The slot of a field.
+    pub(crate) fn slot(&mut self, field: &Field) -> usize {
+        match self.list.iter().position(|known| known == field) {
+            Some(slot) => slot,
+            None => {
+                self.list.push(field.clone());
+                self.list.len() - 1
+            }
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Field> {
+        self.list.iter()
+    }
+
+    pub(crate) fn get(&self, slot: usize) -> &Field {
+        &self.list[slot]
+    }
+
+    /// The heavy columns that hold the fields.
+    pub(crate) fn columns(&self) -> ScanColumns {
+        let mut columns = ScanColumns::NONE;
+        for field in &self.list {
+            match scope(field) {
+                Some(AttributeScope::Any) => {
+                    columns.attributes = true;
+                    columns.resource |= !is_service_name(field);
+                }
+                Some(AttributeScope::Span) => columns.attributes = true,
+                Some(AttributeScope::Resource) => columns.resource |= !is_service_name(field),
+                Some(AttributeScope::Event) => columns.events = true,
+                Some(AttributeScope::Link) => columns.links = true,
+                Some(AttributeScope::Instrumentation) => columns.scope = true,
+                None => {}
+            }
+        }
+        columns
+    }
+}
+
+/// The resource's service name has a column of its own, which is always read.
+pub(crate) fn is_service_name(field: &Field) -> bool {
+    matches!(field, Field::Attribute(attribute)
+        if attribute.name == spanlight_model::convention::SERVICE_NAME)
+}
+
+/// Where a field lives beyond the span's own columns.
+fn scope(field: &Field) -> Option<AttributeScope> {
+    match field {
+        Field::Attribute(attribute) => Some(attribute.scope),
+        Field::Intrinsic(Intrinsic::EventName | Intrinsic::EventTimeSinceStart) => {
+            Some(AttributeScope::Event)
+        }
+        Field::Intrinsic(Intrinsic::LinkTraceId | Intrinsic::LinkSpanId) => {
+            Some(AttributeScope::Link)
+        }
+        Field::Intrinsic(Intrinsic::InstrumentationName | Intrinsic::InstrumentationVersion) => {
+            Some(AttributeScope::Instrumentation)
+        }
+        Field::Intrinsic(_) => None,
+    }
+}
+
+/// Whether a field needs the whole trace.
+pub(crate) fn is_trace_level(field: &Field) -> bool {
+    matches!(
+        field,
+        Field::Intrinsic(
+            Intrinsic::TraceDuration
+                | Intrinsic::RootName
+                | Intrinsic::RootServiceName
+                | Intrinsic::SpanChildCount
+                | Intrinsic::NestedSetLeft
+                | Intrinsic::NestedSetRight
+                | Intrinsic::NestedSetParent
+        )
+    )
+}
+
+impl Filter {
+    /// Compiles what stands between braces; nothing selects every span.
+    pub(crate) fn compile(
+        expression: Option<&FieldExpression>,
+        fields: &mut Fields,
+    ) -> Result<Self, QueryError> {
+        let root = match expression {
+            Some(expression) => Node::compile(expression, fields)?,
+            None => Node::truth(true),
+        };
+        Ok(Self::of(root, fields))
+    }
+
+    fn of(root: Node, fields: &Fields) -> Self {
+        let uses = |wanted| root.any_field(&|slot| scope(fields.get(slot)) == Some(wanted));
+        Self {
+            events: uses(AttributeScope::Event),
+            links: uses(AttributeScope::Link),
+            root,
+        }
+    }
+
+    /// The filter without what needs the whole trace: it selects each span that the filter may select.
+    pub(crate) fn relaxed(&self, fields: &Fields) -> Self {
+        Self::of(self.root.bounded(fields, true), fields)
+    }
+}
+
+impl Node {
+    pub(crate) fn truth(truth: bool) -> Self {
+        Self::Constant(Scalar::Bool(truth))
+    }
+
+    pub(crate) fn compile(
+        expression: &FieldExpression,
+        fields: &mut Fields,
+    ) -> Result<Self, QueryError> {
+        let mut boxed = |operand: &FieldExpression| Self::compile(operand, fields).map(Box::new);
+        Ok(match &expression.node {
+            FieldNode::Static(value) => Self::Constant(Scalar::of_static(value)),
+            FieldNode::Field(field) => {
+                supported(field, expression)?;
+                Self::Field(fields.slot(field))
+            }
+            FieldNode::Not(operand) => Self::Not(boxed(operand)?),
+            FieldNode::Negate(operand) => Self::Negate(boxed(operand)?),
+            FieldNode::Arithmetic {
+                operator,
+                left,
+                right,
+            } => Self::Calculate(*operator, boxed(left)?, boxed(right)?),
+            FieldNode::Comparison {
+                operator,
+                left,
+                right,
+            } => match &left.node {
+                // A constant stands on the right, where the fast ways look for it.
+                FieldNode::Static(_) => {
+                    Self::Compare(operator.mirrored(), boxed(right)?, boxed(left)?)
+                }
+                _ => Self::Compare(*operator, boxed(left)?, boxed(right)?),
+            },
+            FieldNode::Match {
+                operand,
+                negated,
+                pattern,
+            } => Self::Match {
+                operand: boxed(operand)?,
+                pattern: pattern.node.clone(),
+                negated: *negated,
+            },
+            FieldNode::NilTest { operand, negated } => Self::IsNil {
+                operand: boxed(operand)?,
+                negated: *negated,
+            },
+            FieldNode::And(operands) => Self::And(Self::compile_all(operands, fields)?),
+            FieldNode::Or(operands) => Self::Or(Self::compile_all(operands, fields)?),
+        })
+    }
+
+    fn compile_all(
+        operands: &[FieldExpression],
+        fields: &mut Fields,
+    ) -> Result<Vec<Self>, QueryError> {
+        operands
+            .iter()
+            .map(|operand| Self::compile(operand, fields))
+            .collect()
+    }
+
+    /// Whether the value is always a truth value, so that `!` has two sides.
+    pub(crate) fn is_truth(&self) -> bool {
+        match self {
+            Self::Compare(..)
+            | Self::Match { .. }
+            | Self::IsNil { .. }
+            | Self::And(_)
+            | Self::Or(_)
+            | Self::Constant(Scalar::Bool(_)) => true,
+            Self::Not(operand) => operand.is_truth(),
+            Self::Constant(_) | Self::Field(_) | Self::Negate(_) | Self::Calculate(..) => false,
+        }
+    }
+
+    /// Whether a field below passes the test.
+    pub(crate) fn any_field(&self, test: &dyn Fn(usize) -> bool) -> bool {
+        match self {
+            Self::Constant(_) => false,
+            Self::Field(slot) => test(*slot),
+            Self::Not(operand)
+            | Self::Negate(operand)
+            | Self::Match { operand, .. }
+            | Self::IsNil { operand, .. } => operand.any_field(test),
+            Self::Calculate(_, left, right) | Self::Compare(_, left, right) => {
+                left.any_field(test) || right.any_field(test)
+            }
+            Self::And(operands) | Self::Or(operands) => {
+                operands.iter().any(|operand| operand.any_field(test))
+            }
+        }
+    }
+
+    /// The expression with what needs the trace taken for `assumed`: true gives an upper bound, false a lower one.
+    fn bounded(&self, fields: &Fields, assumed: bool) -> Self {
+        if !self.any_field(&|slot| is_trace_level(fields.get(slot))) {
+            return self.clone();
+        }
+        let all = |operands: &[Self]| {
+            operands
+                .iter()
+                .map(|operand| operand.bounded(fields, assumed))
+                .collect()
+        };
+        match self {
+            Self::And(operands) => Self::And(all(operands)),
+            Self::Or(operands) => Self::Or(all(operands)),
+            Self::Not(operand) if operand.is_truth() => {
+                Self::Not(Box::new(operand.bounded(fields, !assumed)))
+            }
+            _ => Self::truth(assumed),
+        }
+    }
+}
+
+fn supported(field: &Field, expression: &FieldExpression) -> Result<(), QueryError> {
+    match field {
+        Field::Attribute(attribute) if attribute.of_parent => Err(QueryError::Unsupported {
+            message:
+                "attributes of the parent are not supported yet: relate two filters instead, as in \
+                      { parent condition } > { child condition }"
+                    .to_owned(),
+            position: expression.position.clone(),
+        }),
+        _ => Ok(()),
+    }
+}

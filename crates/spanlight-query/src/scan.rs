@@ -1,0 +1,191 @@
+//! The leaf of every plan: spans from partitions of the store.
+//!
+//! What cannot be read is no error of the plan: it is noted in the [`ScanReport`], and the rest goes on.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ReplaceChildrenOptions, SendableRecordBatchStream,
+};
+use futures::{StreamExt as _, stream};
+use spanlight_model::{SpanBatch, schema};
+use spanlight_store::{Partition, ReadError};
+
+use crate::answer::Inspected;
+use crate::limits::PartialReason;
+use crate::load::unreadable;
+
+/// Rows of one step of a stream, so that no step keeps a thread long.
+const ROWS_AT_ONCE: usize = 16_384;
+
+/// What scans of one search have read, and what they could not.
+#[derive(Debug, Default)]
+pub(crate) struct ScanReport {
+    spans: AtomicU64,
+    bytes: AtomicU64,
+    partitions: AtomicU64,
+    unreadable: Mutex<Vec<PartialReason>>,
+}
+
+impl ScanReport {
+    pub(crate) fn inspected(&self) -> Inspected {
+        Inspected {
+            spans: self.spans.load(Ordering::Relaxed),
+            traces: 0,
+            bytes: self.bytes.load(Ordering::Relaxed),
+            partitions: self.partitions.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn unreadable(&self) -> Vec<PartialReason> {
+        let reasons = self.unreadable.lock();
+        reasons.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, partition: &str, read: Result<SpanBatch, ReadError>) -> Option<SpanBatch> {
+        match read {
+            Ok(batch) => {
+                let (spans, bytes) = (batch.num_spans() as u64, batch.byte_size() as u64);
+                self.spans.fetch_add(spans, Ordering::Relaxed);
+                self.bytes.fetch_add(bytes, Ordering::Relaxed);
+                Some(batch)
+            }
+            Err(error) => {
+                let mut reasons = self
+                    .unreadable
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                reasons.push(unreadable(partition.to_owned(), &error));
+                None
+            }
+        }
+    }
+}
+
+/// Streams spans from the store. Executed once.
+pub(crate) struct SpanScanExec {
+    /// By output partition; taken when it is executed.
+    partitions: Mutex<Vec<Vec<Partition>>>,
+    names: Vec<String>,
+    report: Arc<ScanReport>,
+    properties: Arc<PlanProperties>,
+}
+
+impl SpanScanExec {
+    /// Scans the store's partitions in their order, dealt out to at most `parallel` output partitions.
+    pub(crate) fn new(
+        partitions: Vec<Partition>,
+        parallel: usize,
+        report: Arc<ScanReport>,
+    ) -> Self {
+        let names = partitions.iter().map(Partition::describe).collect();
+        let outputs = parallel.clamp(1, partitions.len().max(1));
+        let mut dealt: Vec<Vec<Partition>> = (0..outputs).map(|_| Vec::new()).collect();
+        for (at, partition) in partitions.into_iter().enumerate() {
+            dealt[at % outputs].push(partition);
+        }
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema::schema()),
+            Partitioning::UnknownPartitioning(outputs),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self {
+            partitions: Mutex::new(dealt),
+            names,
+            report,
+            properties: Arc::new(properties.with_scheduling_type(SchedulingType::NonCooperative)),
+        }
+    }
+}
+
+impl ExecutionPlan for SpanScanExec {
+    fn name(&self) -> &'static str {
+        "SpanScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        _context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let mut partitions = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let partitions = partitions
+            .get_mut(partition)
+            .map(std::mem::take)
+            .ok_or_else(|| internal_datafusion_err!("no partition {partition} to scan"))?;
+        let report = Arc::clone(&self.report);
+        let batches = stream::iter(partitions).flat_map(move |partition| {
+            report.partitions.fetch_add(1, Ordering::Relaxed);
+            let (name, report) = (partition.describe(), Arc::clone(&report));
+            partition
+                .stream()
+                .filter_map(move |read| futures::future::ready(report.note(&name, read)))
+        });
+        let slices = batches.flat_map(|batch| {
+            let rows = batch.num_spans();
+            stream::iter((0..rows).step_by(ROWS_AT_ONCE)).map(move |from| {
+                let slice = batch.slice(from, ROWS_AT_ONCE.min(rows - from));
+                Ok(slice.record_batch().clone())
+            })
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            schema::schema(),
+            slices,
+        )))
+    }
+}
+
+impl DisplayAs for SpanScanExec {
+    fn fmt_as(&self, _form: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpanScanExec: {}", self.names.join(", "))
+    }
+}
+
+impl fmt::Debug for SpanScanExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as(DisplayFormatType::Default, f)
+    }
+}

@@ -1,0 +1,114 @@
+//! Loaded spans grouped into traces: each span once, by time, with the shape of the trace around it.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+use spanlight_model::{SpanBatch, SpanColumns, TraceId};
+
+use crate::predicate::TraceShape;
+use crate::tree::{self, NO_PARENT, Place, SharedIds, Tree};
+
+/// Where a span is: a part and a row of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowAt {
+    pub(crate) part: usize,
+    pub(crate) row: usize,
+}
+
+/// A trace of the loaded parts. Spans are known by their position, which is by start time.
+#[derive(Debug)]
+pub(crate) struct TraceRows {
+    pub(crate) id: TraceId,
+    pub(crate) rows: Vec<RowAt>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) tree: Tree,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    /// The earliest span without a parent.
+    pub(crate) root: Option<usize>,
+}
+
+/// Groups the rows of the wanted traces.
+pub(crate) fn group(parts: &[SpanBatch], wanted: &BTreeSet<TraceId>) -> Vec<TraceRows> {
+    let mut rows: FxHashMap<TraceId, Vec<(RowAt, Place)>> = FxHashMap::default();
+    for (part, batch) in parts.iter().enumerate() {
+        let columns = batch.columns();
+        for row in 0..batch.num_spans() {
+            let id = columns.trace_id(row);
+            if wanted.contains(&id) {
+                let place = Place::of(&columns, row);
+                rows.entry(id)
+                    .or_default()
+                    .push((RowAt { part, row }, place));
+            }
+        }
+    }
+    rows.into_iter()
+        .map(|(id, rows)| TraceRows::new(id, &rows))
+        .collect()
+}
+
+impl TraceRows {
+    fn new(id: TraceId, found: &[(RowAt, Place)]) -> Self {
+        let places: Vec<Place> = found.iter().map(|&(_, place)| place).collect();
+        let mut standing = tree::distinct(&places);
+        standing.sort_by_key(|&at| (places[at].start, places[at].span_id, places[at].kind as i8));
+        let places: Vec<Place> = standing.iter().map(|&at| places[at]).collect();
+        Self {
+            id,
+            rows: standing.iter().map(|&at| found[at].0).collect(),
+            tree: Tree::build(&places, SharedIds::AsSent),
+            start: places.first().map_or(0, |place| place.start),
+            end: places
+                .iter()
+                .map(|place| place.end.max(place.start))
+                .max()
+                .unwrap_or(0),
+            root: places.iter().position(|place| place.parent.is_none()),
+            places,
+        }
+    }
+
+    pub(crate) fn duration(&self) -> i64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// What the fields that need the whole trace read.
+    pub(crate) fn shape(&self, columns: &[SpanColumns<'_>]) -> TraceShape {
+        let root = self.root.map(|root| self.rows[root]);
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        TraceShape {
+            duration: self.duration(),
+            root_name: text(root.map(|at| columns[at.part].name(at.row))),
+            root_service_name: text(root.and_then(|at| columns[at.part].service_name(at.row))),
+            child_counts: self.child_counts(),
+            nested_sets: self.nested_sets(),
+        }
+    }
+
+    /// Direct children by id, those whose link was cut to break a cycle included.
+    fn child_counts(&self) -> Vec<u32> {
+        let mut counts = self.tree.child_counts.clone();
+        for (at, &parent) in self.tree.cut_parents.iter().enumerate() {
+            if parent != NO_PARENT && parent as usize != at {
+                counts[parent as usize] += 1;
+            }
+        }
+        counts
+    }
+
+    /// Numbers of a walk over the forest, depth first, from 1: on the way down, on the way up, and the parent's first.
+    fn nested_sets(&self) -> Vec<[i64; 3]> {
+        let tree = &self.tree;
+        let mut sets = vec![[0, 0, -1]; self.places.len()];
+        for (index, &position) in tree.order.iter().enumerate() {
+            let at = position as usize;
+            // Each span before was entered; those that are no ancestors were left, too.
+            let left = 2 * index as i64 - i64::from(tree.depths[at]) + 1;
+            let right = left + 2 * i64::from(tree.descendant_counts[at]) + 1;
+            let parent = tree.parent(position).map_or(-1, |parent| sets[parent][0]);
+            sets[at] = [left, right, parent];
+        }
+        sets
+    }
+}

@@ -1,0 +1,131 @@
+//! Logs and tables that rotted: the rest is read, and what was lost is said.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use futures::StreamExt as _;
+use spanlight_store::{OpenError, ReadError, ScanRequest, Store, StoreOptions};
+
+use crate::support::{batch, numbers};
+
+async fn store_with(directory: &Path, batches: u64) -> StoreOptions {
+    let options = StoreOptions::new(directory);
+    let store = Store::open(options.clone()).await.unwrap();
+    for number in 1..=batches {
+        store.append(batch([number])).await.unwrap();
+    }
+    store.close().await;
+    options
+}
+
+fn only_file(directory: &Path) -> PathBuf {
+    let files: Vec<_> = fs::read_dir(directory).unwrap().collect();
+    assert_eq!(files.len(), 1);
+    files[0].as_ref().unwrap().path()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_tail_is_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = store_with(directory.path(), 3).await;
+    let segment = only_file(&directory.path().join("log"));
+    let whole = fs::read(&segment).unwrap();
+    fs::write(&segment, &whole[..whole.len() - 7]).unwrap();
+
+    let store = Store::open(options.clone()).await.unwrap();
+    assert_eq!(numbers(&store).await, [1, 2]);
+    let damage = store.statistics().damage;
+    assert_eq!(damage.records, 0);
+    assert!(damage.cut_bytes > 0);
+    assert!(fs::metadata(&segment).unwrap().len() < whole.len() as u64 - 7);
+    store.append(batch([4])).await.unwrap();
+    store.close().await;
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(numbers(&store).await, [1, 2, 4]);
+    assert_eq!(store.statistics().damage.cut_bytes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_costs_only_itself_and_is_kept_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = store_with(directory.path(), 5).await;
+    let segment = only_file(&directory.path().join("log"));
+    let mut bytes = fs::read(&segment).unwrap();
+    let record = (bytes.len() - 32) / 5;
+    // In the payload of the second, in the header of the fourth.
+    bytes[32 + record + 60] ^= 1;
+    bytes[32 + 3 * record + 9] ^= 1;
+    fs::write(&segment, &bytes).unwrap();
+
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(numbers(&store).await, [1, 3, 5]);
+    let damage = store.statistics().damage;
+    assert_eq!((damage.records, damage.cut_bytes), (2, 0));
+    let kept: Vec<_> = fs::read_dir(directory.path().join("damaged"))
+        .unwrap()
+        .collect();
+    assert_eq!(kept.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_a_newer_version_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = store_with(directory.path(), 1).await;
+    let segment = only_file(&directory.path().join("log"));
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[8] = 9;
+    let checksum = crc32c::crc32c(&bytes[..28]);
+    bytes[28..32].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&segment, &bytes).unwrap();
+    let error = Store::open(options).await.unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("newer"), "{error}");
+    assert_eq!(fs::read(&segment).unwrap(), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_data_file_is_named_and_hides_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(StoreOptions::new(directory.path()))
+        .await
+        .unwrap();
+    for number in 0..2 {
+        store.append(batch([number])).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let cold = directory.path().join("cold");
+    let files = fs::read_dir(&cold)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.is_file()).collect();
+    files.sort();
+    let length = fs::metadata(&files[0]).unwrap().len() as usize;
+    fs::write(&files[0], vec![0; length]).unwrap();
+    let name = files[0].file_name().unwrap().to_string_lossy().into_owned();
+
+    let mut errors = Vec::new();
+    let mut spans = 0;
+    for partition in store.snapshot().partitions(&ScanRequest::default()) {
+        let mut stream = partition.stream();
+        while let Some(batch) = stream.next().await {
+            match batch {
+                Ok(batch) => spans += batch.num_spans(),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    assert_eq!((spans, errors.len()), (1, 1));
+    assert!(matches!(&errors[0], ReadError::Damaged { file, .. } if file.contains(&name)));
+
+    fs::remove_file(&files[0]).unwrap();
+    let partitions = store.snapshot().partitions(&ScanRequest::default());
+    let mut errors = 0;
+    for partition in partitions {
+        let results: Vec<_> = partition.stream().collect().await;
+        errors += results
+            .iter()
+            .filter(|r| matches!(r, Err(ReadError::Disk { .. })))
+            .count();
+    }
+    assert_eq!(errors, 1);
+}

@@ -1,0 +1,9 @@
+//! The store from outside: spans in, the process or the machine stopped at any moment, spans out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod basics;
+mod crash;
+mod damage;
+mod faults;
+mod support;

@@ -1,1 +1,0 @@
-//! The reader on small traces.

@@ -1,0 +1,8 @@
+//! The pages as whole documents: what must be on them, and what must never be.
+
+mod fixture;
+mod pages;
+
+mod escaping;
+mod search;
+mod trace;

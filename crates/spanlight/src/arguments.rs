@@ -1,0 +1,242 @@
+//! The command line: its commands, options and help.
+
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage, a bad query or a bad configuration
+  3  not found
+  4  no server answers, and there is no data directory to open";
+
+const EXAMPLES: &str = "\
+Examples:
+  spanlight demo                                   see it with example traffic
+  spanlight serve                                  run it; send OTLP to 127.0.0.1:4317 or :4318
+  spanlight query '{ status = error }'             find traces with errors in the last hour
+  spanlight trace 4bf92f3577b34da6a3ce929d0e0e4736 show one in the terminal";
+
+/// Distributed tracing for serverless functions
+///
+/// Follows a request through short-lived functions, queues and buses, keeps what they say, and answers questions
+/// about it at once.
+#[derive(Debug, Parser)]
+#[command(name = "spanlight", version, max_term_width = 100)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub struct Arguments {
+    /// Whether output has colours; NO_COLOR is heeded
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub color: ColorChoice,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: receive spans, keep them, answer questions, show pages
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArguments),
+    /// Run the server on a temporary directory, with example systems that send traffic
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoArguments),
+    /// Search for traces with TraceQL
+    #[command(after_help = QUERY_HELP)]
+    Query(QueryArguments),
+    /// Show a trace as a waterfall
+    #[command(after_help = TRACE_HELP)]
+    Trace(TraceArguments),
+    /// Print the effective configuration, with where each value comes from
+    #[command(after_help = CONFIG_HELP)]
+    Config(ConfigArguments),
+}
+
+const SERVE_HELP: &str = "\
+With no option it listens on loopback and keeps its data in ./spanlight-data:
+  7900  pages, query APIs, /metrics, /healthz, /readyz
+  4317  OTLP over gRPC
+  4318  OTLP over HTTP (protobuf and JSON)
+Ctrl-C or SIGTERM ends it cleanly: what is under way is answered, what is kept is on the disk. A second one ends it at once; \
+what was acknowledged is safe either way.
+
+Examples:
+  spanlight serve
+  spanlight serve --config /etc/spanlight.toml --data-dir /var/lib/spanlight
+  spanlight serve --listen 127.0.0.1:8080 --set receivers.otlp_grpc=off
+  SPANLIGHT_STORAGE__RETENTION=30d spanlight serve";
+
+const DEMO_HELP: &str = "\
+Four systems send real OTLP: an Express route that calls Lambda functions, an event broker with retries and a weak \
+consumer, a user registration function with cold starts, and two functions with Kafka between them. \
+The last 15 minutes are there at once; then traffic goes on until Ctrl-C, which removes the data.
+
+Examples:
+  spanlight demo
+  spanlight demo --rate 20 --listen 127.0.0.1:8080";
+
+const QUERY_HELP: &str = "\
+Times are unix seconds or nanoseconds, RFC 3339, now, or now-1h (s, m, h, d).
+
+Examples:
+  spanlight query '{ status = error }'
+  spanlight query '{ span.faas.coldstart = true && duration > 1s }' --start now-24h
+  spanlight query '{ resource.service.name = \"ebe-egress\" } | count() > 3' --limit 50
+  spanlight query '{ span.user.id = \"user-1042\" }' --output json | jq '.traces[].trace_id'";
+
+const TRACE_HELP: &str = "\
+Examples:
+  spanlight trace 4bf92f3577b34da6a3ce929d0e0e4736
+  spanlight trace 1-6630daf6-1940e1dd7e71eabb2cf6e15d      (as X-Ray writes it)
+  spanlight trace 4bf92f3577b34da6a3ce929d0e0e4736 --output json";
+
+const CONFIG_HELP: &str = "\
+A setting has one name in three places, the later winning: the file, the environment, and --set.
+
+Examples:
+  spanlight config                                   every setting, as a file to start from
+  spanlight config --config spanlight.toml           what would hold with this file
+  spanlight config --set limits.hot_bytes=256MiB --output json";
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigurationArguments {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The directory that holds everything [default: spanlight-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Set anything that `spanlight config` lists; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub configuration: ConfigurationArguments,
+    /// The address of pages and query APIs [default: 127.0.0.1:7900]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// Requests a second
+    #[arg(long, value_name = "RATE", default_value_t = 2.0, value_parser = rate)]
+    pub rate: f64,
+    /// The address of pages and query APIs [default: 127.0.0.1:7900, or a free port]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// The same number gives the same requests, at other times
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Set anything that `spanlight config` lists; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Whom to ask.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TargetArguments {
+    /// The server [default: the one of the data directory, else http://127.0.0.1:7900]
+    #[arg(long, value_name = "URL", env = "SPANLIGHT_SERVER")]
+    pub server: Option<String>,
+    /// Where the configuration, and so the data directory, comes from.
+    #[command(flatten)]
+    pub configuration: ConfigurationArguments,
+}
+
+/// `query`.
+#[derive(Debug, Args)]
+pub struct QueryArguments {
+    /// What to find; nothing finds every trace
+    #[arg(value_name = "TRACEQL", default_value = "")]
+    pub query: String,
+    /// From when on
+    #[arg(long, value_name = "TIME", default_value = "now-1h")]
+    pub start: String,
+    /// Until when
+    #[arg(long, value_name = "TIME", default_value = "now")]
+    pub end: String,
+    /// The most traces to show
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: usize,
+    /// The form of the answer
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Output,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub target: TargetArguments,
+}
+
+/// `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArguments {
+    /// The trace id: hexadecimal, or as X-Ray writes it
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The most spans to show
+    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    pub limit: usize,
+    /// The form of the answer
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Output,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub target: TargetArguments,
+}
+
+/// `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub configuration: ConfigurationArguments,
+    /// The form of the answer
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Output,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// For programs: what the HTTP API answers
+    Json,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.01..=1_000.0).contains(&rate) => Ok(rate),
+        _ => Err("expected a number from 0.01 to 1000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn rates_are_bounded() {
+        assert_eq!(rate("2.5"), Ok(2.5));
+        for text in ["0", "-1", "1e9", "NaN", "fast"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+}
