@@ -124,6 +124,25 @@ async fn a_power_cut_during_recovery_is_no_worse() {
     }
 }
 
+/// A kill leaves the page cache; recovery must not build on what a power cut can still take away.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_visible_after_a_kill_survives_a_power_cut() {
+    let length = life_length().await;
+    for operation in 0..=length {
+        let when = format!("kill after operation {operation}, then a power cut");
+        let disk = ForgetfulDisk::default();
+        let mut done = Done::default();
+        disk.pull_plug_after(operation);
+        done.live(&disk).await;
+        disk.survive_kill();
+        let store = Store::open(options(&disk)).await.unwrap();
+        done.acknowledged.extend(numbers(&store).await);
+        store.close().await;
+        disk.restart(0);
+        done.check(&disk, &when).await;
+    }
+}
+
 impl Done {
     /// A second, short life.
     async fn append_after(&mut self, disk: &ForgetfulDisk) {

@@ -133,6 +133,12 @@ impl Recovery<'_> {
                 }
             }
         }
+        if sequence_max > self.committed {
+            // After a kill the bytes may only be in the page cache, and nobody may see a span that is not synced.
+            self.disk
+                .truncate(path, bytes.len() as u64)
+                .map_err(disk_error(path))?;
+        }
         recovered.sequence_max = recovered.sequence_max.max(sequence_max);
         recovered.segments.push(SealedSegment {
             path: path.to_owned(),

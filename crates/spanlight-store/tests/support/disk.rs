@@ -89,6 +89,11 @@ impl ForgetfulDisk {
         state.plug_after = Some(state.operations + operations);
     }
 
+    /// Only the process was killed: what it wrote is there, synced or not.
+    pub(crate) fn survive_kill(&self) {
+        self.lock().plug_after = None;
+    }
+
     /// Power is back: what was not synced is gone, or, with a seed above zero, a random part of it.
     pub(crate) fn restart(&self, seed: u64) {
         let mut state = self.lock();
