@@ -183,9 +183,9 @@ pub struct TraceArguments {
     /// The trace id: hexadecimal, or as X-Ray writes it
     #[arg(value_name = "ID")]
     pub id: String,
-    /// The most spans to show
-    #[arg(long, value_name = "COUNT", default_value_t = 200)]
-    pub limit: usize,
+    /// The most spans to show [default: 200 in a table, all in JSON]
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
     /// The form of the answer
     #[arg(long, value_name = "FORM", default_value = "table")]
     pub output: Output,

@@ -1,3 +1,31 @@
-//! The `spanlight` command.
+//! The `spanlight` command: reads the command line, runs a command, and says how it went by its exit code.
 
-fn main() {}
+mod client;
+mod command;
+mod failure;
+mod screen;
+mod settings;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use spanlight::arguments::Arguments;
+
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::of("cannot start the runtime", &source))?;
+    runtime.block_on(command::run(arguments))
+}

@@ -4,19 +4,21 @@
 #[must_use]
 pub fn duration(nanoseconds: i64) -> String {
     let number = nanoseconds as f64;
-    match nanoseconds {
-        ..1_000 => format!("{nanoseconds} ns"),
-        ..999_500 => scaled(number / 1e3, "µs"),
-        ..999_500_000 => scaled(number / 1e6, "ms"),
-        ..59_950_000_000 => scaled(number / 1e9, "s"),
-        ..3_600_000_000_000 => {
-            let seconds = nanoseconds / 1_000_000_000;
-            format!("{}m {:02}s", seconds / 60, seconds % 60)
-        }
-        _ => {
-            let minutes = nanoseconds / 60_000_000_000;
-            format!("{}h {:02}m", minutes / 60, minutes % 60)
-        }
+    // Each border is where the smaller unit would round up to the next one.
+    if nanoseconds < 1_000 {
+        format!("{nanoseconds} ns")
+    } else if nanoseconds < 999_500 {
+        scaled(number / 1e3, "µs")
+    } else if nanoseconds < 999_500_000 {
+        scaled(number / 1e6, "ms")
+    } else if nanoseconds < 59_950_000_000 {
+        scaled(number / 1e9, "s")
+    } else if nanoseconds < 3_600_000_000_000 {
+        let seconds = (nanoseconds + 500_000_000) / 1_000_000_000;
+        format!("{}m {:02}s", seconds / 60, seconds % 60)
+    } else {
+        let minutes = nanoseconds / 60_000_000_000;
+        format!("{}h {:02}m", minutes / 60, minutes % 60)
     }
 }
 

@@ -16,15 +16,10 @@ const BAR_MIN: usize = 16;
 const SERVICES_MAX: usize = 8;
 const ERRORS_MAX: usize = 5;
 
-/// The trace on a terminal; times are in `zone`, and of the spans at most `limit` are shown.
+/// The trace on a terminal; times are in `zone`.
 #[must_use]
-pub fn waterfall(
-    answer: &TraceAnswer,
-    terminal: Terminal,
-    zone: &TimeZone,
-    limit: usize,
-) -> String {
-    let shown = &answer.spans[..answer.spans.len().min(limit)];
+pub fn waterfall(answer: &TraceAnswer, terminal: Terminal, zone: &TimeZone) -> String {
+    let shown = answer.spans.as_slice();
     let range = Range::of(&answer.spans);
     let mut text = head(answer, &range, terminal, zone);
     let rows = rows(shown);
@@ -341,15 +336,16 @@ fn foot(answer: &TraceAnswer, shown: &[TraceSpan], range: &Range, terminal: Term
 
 /// What the marks mean that are there.
 fn legend(shown: &[TraceSpan], terminal: Terminal) -> String {
-    let meanings: [(fn(&TraceSpan) -> bool, &str); 4] = [
-        (|span| span.error, "✗ error"),
-        (|span| span.cold_start, "❄ cold start"),
-        (|span| span.asynchronous, "⇢ the parent did not wait"),
-        (|span| span.orphan, "? parent not received"),
+    let any = |holds: fn(&TraceSpan) -> bool| shown.iter().any(holds);
+    let meanings = [
+        (any(|span| span.error), "✗ error"),
+        (any(|span| span.cold_start), "❄ cold start"),
+        (any(|span| span.asynchronous), "⇢ the parent did not wait"),
+        (any(|span| span.orphan), "? parent not received"),
     ];
     let words: Vec<&str> = meanings
         .iter()
-        .filter(|(holds, _)| shown.iter().any(holds))
+        .filter(|(there, _)| *there)
         .map(|(_, words)| *words)
         .collect();
     if words.is_empty() {

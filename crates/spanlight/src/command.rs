@@ -1,0 +1,23 @@
+//! The commands, one a module.
+
+mod config;
+mod demo;
+mod query;
+mod serve;
+mod trace;
+
+use spanlight::arguments::{Arguments, Command};
+
+use crate::failure::Failure;
+
+/// Runs a command to its end.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let colour = arguments.color;
+    match arguments.command {
+        Command::Serve(serve) => serve::run(&serve, colour).await,
+        Command::Demo(demo) => demo::run(&demo, colour).await,
+        Command::Query(query) => query::run(&query, colour).await,
+        Command::Trace(trace) => trace::run(&trace, colour).await,
+        Command::Config(config) => config::run(&config),
+    }
+}

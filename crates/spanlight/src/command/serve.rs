@@ -1,0 +1,107 @@
+//! `spanlight serve`, and what `demo` shares with it: starting, and the signals that stop.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::ColorChoice;
+use spanlight::arguments::ServeArguments;
+use spanlight_server::{Addresses, Server, Settings};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::failure::Failure;
+use crate::{screen, settings};
+
+pub(super) async fn run(arguments: &ServeArguments, colour: ColorChoice) -> Result<(), Failure> {
+    let listen = settings::listen(arguments.listen.as_deref());
+    let settings = settings::load(&arguments.configuration, listen)?;
+    settings::start_log(&settings, colour);
+    // Before the start, so that a signal on the way is not lost.
+    let mut signals = Signals::new()?;
+    let data_dir = settings.storage.data_dir.clone();
+    let server = start(settings).await?;
+    screen::say(&banner(server.addresses(), &data_dir))?;
+    Box::pin(server.run_until(signals.stop())).await;
+    Ok(())
+}
+
+/// Starts a server, or says why not.
+pub(super) async fn start(settings: Settings) -> Result<Server, Failure> {
+    Box::pin(spanlight_server::start(settings))
+        .await
+        .map_err(|error| Failure::error(&error))
+}
+
+/// The signals that ask a process to end.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+// What shells report for a process that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+impl Signals {
+    pub(super) fn new() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|source| Failure::of("cannot listen for signals", &source));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Returns at the first signal. The second one ends the process where it is.
+    pub(super) async fn stop(&mut self) {
+        self.next().await;
+        screen::remark("stopping; a second Ctrl-C ends it at once");
+        tokio::spawn(async {
+            if let Ok(mut again) = Self::new() {
+                again.next().await;
+                end_now();
+            }
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "asked for twice, and what was acknowledged is on the disk"
+)]
+fn end_now() {
+    std::process::exit(INTERRUPTED);
+}
+
+/// What a person needs to know of a server that has just started.
+fn banner(addresses: &Addresses, data_dir: &Path) -> String {
+    let mut text = format!("Spanlight {}\n\n", env!("CARGO_PKG_VERSION"));
+    let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+    let http = addresses.http.map(|at| format!("http://{at}/"));
+    let otlp_http = addresses.otlp_http.map(|at| format!("http://{at}"));
+    let otlp_grpc = addresses.otlp_grpc.map(|at| format!("http://{at}"));
+    let lines = [
+        ("pages and queries", http),
+        ("OTLP over HTTP", otlp_http.clone()),
+        ("OTLP over gRPC", otlp_grpc),
+        ("data", Some(data_dir.display().to_string())),
+    ];
+    for (label, value) in lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {label:17}  {}", value.as_deref().unwrap_or("off"));
+    }
+    if let Some(endpoint) = otlp_http {
+        let _ = write!(
+            text,
+            "\nSend spans with any OpenTelemetry SDK:\n  \
+             export OTEL_EXPORTER_OTLP_ENDPOINT={endpoint} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\n"
+        );
+    }
+    text.push_str("\nCtrl-C stops it.\n");
+    text
+}
