@@ -54,8 +54,17 @@ pub struct TraceSummary {
 pub struct TraceAnswer {
     /// In hexadecimal.
     pub trace_id: String,
+    /// The start of the earliest span.
+    #[serde(deserialize_with = "number::read")]
+    pub start_time_unix_nano: i64,
+    /// From the earliest start to the latest end.
+    #[serde(deserialize_with = "number::read")]
+    pub duration_nano: i64,
     /// All spans of the trace, of which `spans` may be the first ones.
     pub span_count: usize,
+    /// Those of all that failed.
+    #[serde(default)]
+    pub error_count: usize,
     /// In the order of the tree.
     pub spans: Vec<TraceSpan>,
     /// What is missing; empty when the answer is complete.

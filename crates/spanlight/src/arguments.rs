@@ -183,7 +183,7 @@ pub struct TraceArguments {
     /// The trace id: hexadecimal, or as X-Ray writes it
     #[arg(value_name = "ID")]
     pub id: String,
-    /// The most spans to show [default: 200 in a table, all in JSON]
+    /// The most spans to show [default: 200 in a table, 10000 in JSON]
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<usize>,
     /// The form of the answer

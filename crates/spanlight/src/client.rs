@@ -21,6 +21,7 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
     pub(crate) position: Option<Range<usize>>,
+    pub(crate) expected: Vec<String>,
     pub(crate) hint: Option<String>,
 }
 
@@ -113,6 +114,8 @@ struct ErrorFields {
     #[serde(default)]
     position: Option<Position>,
     #[serde(default)]
+    expected: Vec<String>,
+    #[serde(default)]
     hint: Option<String>,
 }
 
@@ -128,6 +131,7 @@ fn refusal(status: StatusCode, body: &str) -> Refusal {
             status,
             message: error.message,
             position: error.position.map(|at| at.start..at.end),
+            expected: error.expected,
             hint: error.hint,
         },
         // Something else than Spanlight answers there, or in between.
@@ -135,6 +139,7 @@ fn refusal(status: StatusCode, body: &str) -> Refusal {
             status,
             message: format!("the server answered {status}"),
             position: None,
+            expected: Vec::new(),
             hint: None,
         },
     }

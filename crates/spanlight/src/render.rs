@@ -7,7 +7,7 @@ mod traces;
 mod waterfall;
 
 pub use duration::duration;
-pub use fault::fault;
+pub use fault::{Fault, fault};
 pub use terminal::Terminal;
 pub use traces::traces;
 pub use waterfall::waterfall;

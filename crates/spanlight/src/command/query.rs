@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use reqwest::StatusCode;
 use spanlight::answer::{Partial, SearchAnswer};
 use spanlight::arguments::{Output, QueryArguments};
-use spanlight::render;
+use spanlight::render::{self, Fault};
 
 use crate::client::{Client, Refusal};
 use crate::failure::Failure;
@@ -51,13 +51,14 @@ fn refused(query: &str, refusal: &Refusal, colour: ColorChoice) -> Failure {
     }
     let mut terminal = screen::output(colour);
     terminal.colour = screen::errors_coloured(colour);
-    Failure::usage_text(render::fault(
+    let fault = Fault {
         query,
-        &refusal.message,
-        refusal.position.as_ref(),
-        refusal.hint.as_deref(),
-        terminal,
-    ))
+        message: &refusal.message,
+        position: refusal.position.as_ref(),
+        expected: &refusal.expected,
+        hint: refusal.hint.as_deref(),
+    };
+    Failure::usage_text(render::fault(fault, terminal))
 }
 
 /// Reads an answer of the API.

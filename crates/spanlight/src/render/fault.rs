@@ -1,26 +1,51 @@
 //! A bad query, shown with a mark under what is wrong.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::terminal::{Terminal, clean, width};
 
-/// What is wrong with a query: the message, the line with a mark under the place (bytes of the query), and a hint.
+/// What is wrong with a query.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fault<'a> {
+    /// The query.
+    pub query: &'a str,
+    /// What is wrong.
+    pub message: &'a str,
+    /// Where: bytes of the query.
+    pub position: Option<&'a Range<usize>>,
+    /// What could have stood there.
+    pub expected: &'a [String],
+    /// What to do.
+    pub hint: Option<&'a str>,
+}
+
+/// The message, the line with a mark under the place, and what could help.
 #[must_use]
-pub fn fault(
-    query: &str,
-    message: &str,
-    position: Option<&Range<usize>>,
-    hint: Option<&str>,
-    terminal: Terminal,
-) -> String {
-    let mut text = format!("{} {}\n", terminal.error("error:"), clean(message));
-    if let Some(position) = position {
-        text.push_str(&marked(query, position, terminal));
+pub fn fault(fault: Fault<'_>, terminal: Terminal) -> String {
+    let mut text = format!("{} {}\n", terminal.error("error:"), clean(fault.message));
+    if let Some(position) = fault.position {
+        text.push_str(&marked(fault.query, position, terminal));
     }
-    if let Some(hint) = hint {
-        text.push_str(&format!("{} {}\n", terminal.bold("hint:"), clean(hint)));
+    let helps = [
+        ("expected:", expected(fault.expected)),
+        ("hint:", fault.hint.map(str::to_owned)),
+    ];
+    for (label, help) in helps {
+        if let Some(help) = help {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{} {}", terminal.bold(label), clean(&help));
+        }
     }
     text
+}
+
+fn expected(words: &[String]) -> Option<String> {
+    let (last, first) = words.split_last()?;
+    Some(match first {
+        [] => last.clone(),
+        _ => format!("{} or {last}", first.join(", ")),
+    })
 }
 
 const MARGIN: &str = "  ";

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::terminal::{cut, fit, width};
-use super::{Terminal, duration, fault, traces, waterfall};
+use super::{Fault, Terminal, duration, fault, traces, waterfall};
 use crate::answer::{SearchAnswer, TraceAnswer, TraceSpan, TraceSummary};
 
 const START: i64 = 1_777_000_000_000_000_000;
@@ -43,7 +43,10 @@ fn story() -> TraceAnswer {
     spans[6].orphan = true;
     TraceAnswer {
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
+        start_time_unix_nano: START,
+        duration_nano: 7_370 * MS,
         span_count: spans.len(),
+        error_count: 1,
         spans,
         partial: Vec::new(),
     }
@@ -126,6 +129,7 @@ fn waterfall_of_hostile_spans_keeps_the_terminal() {
     answer.spans[5].start_time_unix_nano = i64::MAX;
     answer.spans[6].duration_nano = i64::MAX;
     answer.spans[6].depth = 5_000;
+    answer.duration_nano = i64::MAX;
     let text = drawn(&answer, WIDE);
     let steers = |character: char| character.is_control() && character != '\n';
     assert!(!text.contains(steers), "{text:?}");
@@ -239,26 +243,37 @@ fn text_fits_whatever_its_script() {
     assert_eq!(width(&fit("こんにちは", 6)), 6);
 }
 
+fn fault_at(query: &str, at: std::ops::Range<usize>) -> String {
+    let shown = Fault {
+        query,
+        message: "unknown operator",
+        position: Some(&at),
+        ..Fault::default()
+    };
+    fault(shown, WIDE)
+}
+
 #[test]
 fn fault_is_marked_where_it_is() {
     let query = "{ span.größe >> 3 }";
     let at = query.find(">>").unwrap();
-    let text = fault(
+    let shown = Fault {
         query,
-        "expected a value",
-        Some(&(at..at + 2)),
-        Some("try >"),
-        WIDE,
-    );
-    insta::assert_snapshot!(text, @r"
-    error: expected a value
+        message: "spans cannot be compared here",
+        position: Some(&(at..at + 2)),
+        expected: &["=", ">", "<"].map(str::to_owned),
+        hint: Some("did you mean >?"),
+    };
+    insta::assert_snapshot!(fault(shown, WIDE), @r"
+    error: spans cannot be compared here
       { span.größe >> 3 }
                    ^^
-    hint: try >
+    expected: =, > or <
+    hint: did you mean >?
     ");
     let long = format!("{{ name = \"{}\" }} ~ {{ }}", "x".repeat(500));
     let at = long.find('~').unwrap();
-    let text = fault(&long, "unknown operator", Some(&(at..at + 1)), None, WIDE);
+    let text = fault_at(&long, at..at + 1);
     let lines: Vec<&str> = text.lines().collect();
     let mark = lines[2].find('^').unwrap();
     assert_eq!(lines[1].chars().nth(mark), Some('~'), "{text}");
@@ -267,8 +282,8 @@ fn fault_is_marked_where_it_is() {
 #[test]
 fn fault_stands_any_position() {
     for (start, end) in [(0, 0), (5, 2), (3, 400), (900, 901), (8, 9)] {
-        let text = fault("{ größe\n} x", "wrong", Some(&(start..end)), None, WIDE);
+        let text = fault_at("{ größe\n} x", start..end);
         assert!(text.contains('^'), "{text}");
     }
-    assert!(fault("", "wrong", Some(&(0..1)), None, WIDE).contains('^'));
+    assert!(fault_at("", 0..1).contains('^'));
 }

@@ -20,7 +20,7 @@ const ERRORS_MAX: usize = 5;
 #[must_use]
 pub fn waterfall(answer: &TraceAnswer, terminal: Terminal, zone: &TimeZone) -> String {
     let shown = answer.spans.as_slice();
-    let range = Range::of(&answer.spans);
+    let range = Range::of(answer);
     let mut text = head(answer, &range, terminal, zone);
     let rows = rows(shown);
     let layout = Layout::of(&rows, shown, terminal.width);
@@ -39,16 +39,11 @@ struct Range {
 }
 
 impl Range {
-    fn of(spans: &[TraceSpan]) -> Self {
-        let start = spans.iter().map(|span| span.start_time_unix_nano).min();
-        let end = spans
-            .iter()
-            .map(|span| span.start_time_unix_nano.saturating_add(span.duration_nano))
-            .max();
-        let start = start.unwrap_or(0);
+    fn of(answer: &TraceAnswer) -> Self {
+        let start = answer.start_time_unix_nano;
         Self {
             start,
-            end: end.unwrap_or(0).max(start),
+            end: start.saturating_add(answer.duration_nano.max(0)),
         }
     }
 
@@ -68,7 +63,7 @@ fn head(answer: &TraceAnswer, range: &Range, terminal: Terminal, zone: &TimeZone
     let name = first.map_or_else(String::new, |span| clean(&span.name));
     let service = first.and_then(|span| span.service_name.as_deref());
     let service = clean(service.unwrap_or("–"));
-    let errors = answer.spans.iter().filter(|span| span.error).count();
+    let errors = answer.error_count;
     let cold = answer.spans.iter().filter(|span| span.cold_start).count();
     let mut facts = vec![
         time(range.start, zone),

@@ -1,0 +1,59 @@
+//! `serve`: a banner when it is ready, and a clean end.
+
+use tempfile::TempDir;
+
+use crate::process::{Running, run_in};
+
+#[test]
+fn serves_until_a_signal() {
+    for signal in ["-TERM", "-INT"] {
+        let directory = TempDir::new().unwrap();
+        let server = Running::serve(directory.path(), &[]);
+        let addresses = directory.path().join("spanlight-data/addresses.json");
+        let text = std::fs::read_to_string(&addresses).unwrap();
+        let http = server.address("pages and queries");
+        assert!(text.contains(http.trim_start_matches("http://").trim_end_matches('/')));
+        assert!(
+            server
+                .banner
+                .contains("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:")
+        );
+        assert_eq!(server.stop(signal).0, Some(0), "{signal}");
+        assert!(!addresses.exists());
+    }
+}
+
+#[test]
+fn a_directory_has_one_server() {
+    let directory = TempDir::new().unwrap();
+    let _server = Running::serve(directory.path(), &[]);
+    let second = [
+        "serve",
+        "--set",
+        "http=127.0.0.1:0",
+        "--set",
+        "receivers.otlp_http=off",
+    ];
+    let second = [&second[..], &["--set", "receivers.otlp_grpc=off"]].concat();
+    let ended = run_in(directory.path(), &second);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("belongs to a running Spanlight"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let directory = TempDir::new().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = run_in(directory.path(), &["serve", "--listen", &address]);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("cannot listen on {address}")),
+        "{ended:?}"
+    );
+}
