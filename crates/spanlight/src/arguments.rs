@@ -27,8 +27,13 @@ Examples:
 #[command(name = "spanlight", version, max_term_width = 100)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub struct Arguments {
-    /// Whether output has colours; NO_COLOR is heeded
+    /// Colours: auto, always or never; NO_COLOR is heeded
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    #[arg(
+        hide_possible_values = true,
+        hide_default_value = true,
+        display_order = 100
+    )]
     pub color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
@@ -79,6 +84,7 @@ Examples:
   spanlight demo --rate 20 --listen 127.0.0.1:8080";
 
 const QUERY_HELP: &str = "\
+Asks the server that runs; without one it opens the data directory itself.
 Times are unix seconds or nanoseconds, RFC 3339, now, or now-1h (s, m, h, d).
 
 Examples:
@@ -88,6 +94,8 @@ Examples:
   spanlight query '{ span.user.id = \"user-1042\" }' --output json | jq '.traces[].trace_id'";
 
 const TRACE_HELP: &str = "\
+Asks the server that runs; without one it opens the data directory itself.
+
 Examples:
   spanlight trace 4bf92f3577b34da6a3ce929d0e0e4736
   spanlight trace 1-6630daf6-1940e1dd7e71eabb2cf6e15d      (as X-Ray writes it)
@@ -146,8 +154,13 @@ pub struct DemoArguments {
 /// Whom to ask.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetArguments {
-    /// The server [default: the one of the data directory, else http://127.0.0.1:7900]
-    #[arg(long, value_name = "URL", env = "SPANLIGHT_SERVER")]
+    /// The server [default: the one of the data directory, else the one on port 7900]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SPANLIGHT_SERVER",
+        hide_env_values = true
+    )]
     pub server: Option<String>,
     /// Where the configuration, and so the data directory, comes from.
     #[command(flatten)]
@@ -158,7 +171,7 @@ pub struct TargetArguments {
 #[derive(Debug, Args)]
 pub struct QueryArguments {
     /// What to find; nothing finds every trace
-    #[arg(value_name = "TRACEQL", default_value = "")]
+    #[arg(value_name = "TRACEQL", default_value = "", hide_default_value = true)]
     pub query: String,
     /// From when on
     #[arg(long, value_name = "TIME", default_value = "now-1h")]
@@ -169,8 +182,13 @@ pub struct QueryArguments {
     /// The most traces to show
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub limit: usize,
-    /// The form of the answer
-    #[arg(long, value_name = "FORM", default_value = "table")]
+    /// table for people, json for programs
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "table",
+        hide_possible_values = true
+    )]
     pub output: Output,
     /// Whom to ask.
     #[command(flatten)]
@@ -186,8 +204,13 @@ pub struct TraceArguments {
     /// The most spans to show [default: 200 in a table, 10000 in JSON]
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<usize>,
-    /// The form of the answer
-    #[arg(long, value_name = "FORM", default_value = "table")]
+    /// table for people, json for programs
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "table",
+        hide_possible_values = true
+    )]
     pub output: Output,
     /// Whom to ask.
     #[command(flatten)]
@@ -200,8 +223,13 @@ pub struct ConfigArguments {
     /// Where the configuration comes from.
     #[command(flatten)]
     pub configuration: ConfigurationArguments,
-    /// The form of the answer
-    #[arg(long, value_name = "FORM", default_value = "table")]
+    /// table for people, json for programs
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "table",
+        hide_possible_values = true
+    )]
     pub output: Output,
 }
 

@@ -1,4 +1,5 @@
 //! The built command: its help, its exit codes, and a server that is started, asked and stopped.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod demo;
 mod help;
