@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+pub(crate) mod footer;
 mod json;
 mod object_store;
 pub(crate) mod read;

@@ -7,21 +7,72 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_schema::ArrowError;
 use spanlight_model::{SpanBatch, TraceId};
 
-use crate::budget::Reservation;
+use crate::budget::{Budget, Reservation};
 
 /// Batches share a chunk so that appending copies one short list and a few pointers, not the whole tier.
 const CHUNK_BATCHES: usize = 64;
 
-/// One appended batch with what is needed to skip it.
+/// A batch of fewer spans is worth merging with its neighbours: it takes many times the memory of its spans.
+const SMALL_SPANS: usize = 256;
+/// Spans of a merged batch, at most.
+const MERGED_SPANS: usize = 4 << 10;
+/// Fewer neighbours are not worth the work.
+const MERGE_BATCHES: usize = 8;
+
+/// One appended batch, or some that were merged, with what is needed to skip it.
 #[derive(Debug)]
 pub(crate) struct HotBatch {
-    pub(crate) sequence: u64,
+    pub(crate) parts: Parts,
     pub(crate) spans: SpanBatch,
     pub(crate) summary: Summary,
     /// Memory is free again when the last reader lets go of the batch.
     pub(crate) _memory: Reservation,
+}
+
+/// The records of the log that a batch is made of: their sequence numbers, growing, and how many spans each has.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts(Vec<(u64, usize)>);
+
+impl Parts {
+    pub(crate) fn one(sequence: u64, spans: usize) -> Self {
+        Self(vec![(sequence, spans)])
+    }
+}
+
+impl HotBatch {
+    pub(crate) fn first_sequence(&self) -> u64 {
+        self.parts.0.first().map_or(0, |(sequence, _)| *sequence)
+    }
+
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.parts.0.last().map_or(0, |(sequence, _)| *sequence)
+    }
+
+    /// The batch as it was appended: each sequence number with its spans.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (u64, SpanBatch)> {
+        let mut offset = 0;
+        self.parts.0.iter().map(move |&(sequence, spans)| {
+            let part = self.spans.slice(offset, spans);
+            offset += spans;
+            (sequence, part)
+        })
+    }
+
+    /// One batch of several neighbours.
+    pub(crate) fn merge(batches: &[Arc<Self>], budget: &Arc<Budget>) -> Result<Self, ArrowError> {
+        let spans = SpanBatch::concat(batches.iter().map(|batch| &batch.spans))?;
+        let summary = Summary::of(&spans);
+        let parts = batches.iter().flat_map(|batch| batch.parts.0.iter());
+        Ok(Self {
+            parts: Parts(parts.copied().collect()),
+            _memory: budget.reserve_anyway(summary.bytes),
+            spans,
+            summary,
+        })
+    }
 }
 
 /// What is known of a batch without reading its rows.
@@ -137,13 +188,18 @@ impl HotTier {
     pub(crate) fn without_through(&self, sequence: u64) -> Self {
         let mut next = Self::default();
         for chunk in &self.chunks {
-            if chunk.first().is_some_and(|first| first.sequence > sequence) {
+            if chunk
+                .first()
+                .is_some_and(|first| first.first_sequence() > sequence)
+            {
                 next.batches += chunk.len();
                 next.spans += chunk.iter().map(|b| b.spans.num_spans()).sum::<usize>();
                 next.bytes += chunk.iter().map(|b| b.summary.bytes).sum::<usize>();
                 next.chunks.push(Arc::clone(chunk));
             } else {
-                let kept = chunk.iter().filter(|batch| batch.sequence > sequence);
+                let kept = chunk
+                    .iter()
+                    .filter(|batch| batch.last_sequence() > sequence);
                 next = next.with(kept.map(Arc::clone));
             }
         }
@@ -153,9 +209,51 @@ impl HotTier {
     /// The batches up to and including this sequence number, in order.
     pub(crate) fn through(&self, sequence: u64) -> Vec<Arc<HotBatch>> {
         self.iter()
-            .take_while(|batch| batch.sequence <= sequence)
+            .take_while(|batch| batch.last_sequence() <= sequence)
             .map(Arc::clone)
             .collect()
+    }
+
+    /// Runs of neighbours that should be one batch each.
+    pub(crate) fn to_merge(&self) -> Vec<Vec<Arc<HotBatch>>> {
+        let mut runs = Vec::new();
+        let mut run: Vec<Arc<HotBatch>> = Vec::new();
+        let mut spans = 0;
+        for batch in self.iter() {
+            let more = batch.spans.num_spans();
+            let is_small = more < SMALL_SPANS;
+            if !is_small || spans + more > MERGED_SPANS {
+                runs.push(std::mem::take(&mut run));
+                spans = 0;
+            }
+            if is_small {
+                spans += more;
+                run.push(Arc::clone(batch));
+            }
+        }
+        runs.push(run);
+        runs.retain(|run| run.len() >= MERGE_BATCHES);
+        runs
+    }
+
+    /// This tier with these batches, in order, in the place of those that they were merged from.
+    pub(crate) fn with_merged(&self, merged: Vec<Arc<HotBatch>>) -> Self {
+        let mut merged = merged.into_iter().peekable();
+        let mut next = Vec::with_capacity(self.batches);
+        for batch in self.iter() {
+            let sequence = batch.first_sequence();
+            while merged.peek().is_some_and(|m| m.last_sequence() < sequence) {
+                next.extend(merged.next());
+            }
+            let is_inside = merged
+                .peek()
+                .is_some_and(|m| m.first_sequence() <= sequence);
+            if !is_inside {
+                next.push(Arc::clone(batch));
+            }
+        }
+        next.extend(merged);
+        Self::default().with(next)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<HotBatch>> {

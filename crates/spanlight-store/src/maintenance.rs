@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budget;
 use crate::cold::table::{Change, Table};
 use crate::cold::write::{self, Written};
 use crate::cold::{ColdFile, ColdTier};
@@ -34,6 +35,7 @@ pub(crate) struct Maintenance {
     pub(crate) options: StoreOptions,
     pub(crate) directory: Arc<Directory>,
     pub(crate) published: Arc<Published>,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) log: Arc<LogWriter>,
     pub(crate) flush_wanted: Arc<Notify>,
     pub(crate) table: Table,
@@ -97,6 +99,7 @@ impl Maintenance {
                 () = wanted.notified() => None,
                 () = tokio::time::sleep(self.options.maintenance_interval) => None,
             };
+            self.merge_small().await;
             // A disk that just failed is not asked again at once.
             let pause = failed_at.is_some_and(|at| at.elapsed() < self.options.probe_interval);
             if (reply.is_some() || !pause) && self.is_flush_due() {
@@ -117,6 +120,32 @@ impl Maintenance {
         let oldest = view.hot.received_min();
         view.hot.bytes >= self.options.hot_bytes / 2
             || oldest.is_some_and(|oldest| now.saturating_sub(oldest) >= window)
+    }
+
+    /// Joins small batches: a batch of one span takes twenty times the memory of the span.
+    async fn merge_small(&self) {
+        // A commit in doubt may cover a part of the hot batches; its end must stay between two batches.
+        if self.table.is_doubtful() {
+            return;
+        }
+        let runs = self.published.load().hot.to_merge();
+        if runs.is_empty() {
+            return;
+        }
+        let budget = Arc::clone(&self.budget);
+        let merged = task::spawn_blocking(move || {
+            let merged = runs
+                .iter()
+                .map(|run| HotBatch::merge(run, &budget).map(Arc::new));
+            merged.collect::<Result<Vec<_>, _>>()
+        });
+        match merged.await {
+            Ok(Ok(merged)) => self
+                .published
+                .update(|view| view.with_hot(view.hot.with_merged(merged))),
+            Ok(Err(error)) => tracing::warn!(%error, "small batches could not be merged"),
+            Err(error) => tracing::error!(%error, "merging small batches failed"),
+        }
     }
 
     async fn flush(&mut self) -> Result<(), FlushError> {

@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use spanlight_model::{SpanBatch, TraceId};
 
+use crate::cold::footer::FooterCache;
 use crate::cold::{ColdFile, read};
 use crate::disk::Disk;
 use crate::error::ReadError;
@@ -82,6 +83,7 @@ enum Source {
     Hot(Vec<Arc<HotBatch>>),
     Cold {
         disk: Arc<dyn Disk>,
+        footers: Arc<FooterCache>,
         file: Arc<ColdFile>,
         request: ScanRequest,
     },
@@ -118,6 +120,7 @@ impl Partition {
     /// A file of the table; `None` when it cannot have what is asked for.
     pub(crate) fn of_cold(
         disk: &Arc<dyn Disk>,
+        footers: &Arc<FooterCache>,
         file: &Arc<ColdFile>,
         request: &ScanRequest,
     ) -> Option<Self> {
@@ -131,6 +134,7 @@ impl Partition {
             spans: usize::try_from(file.spans).unwrap_or(usize::MAX),
             source: Source::Cold {
                 disk: Arc::clone(disk),
+                footers: Arc::clone(footers),
                 file: Arc::clone(file),
                 request: request.clone(),
             },
@@ -152,9 +156,10 @@ impl Partition {
                 .boxed(),
             Source::Cold {
                 disk,
+                footers,
                 file,
                 request,
-            } => read::stream(disk, file, request),
+            } => read::stream(disk, footers, file, request),
         }
     }
 

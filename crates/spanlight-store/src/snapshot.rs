@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::cold::ColdTier;
+use crate::cold::footer::FooterCache;
 use crate::disk::Disk;
 use crate::hot::HotTier;
 use crate::scan::{Partition, ScanRequest};
@@ -52,11 +53,16 @@ impl Published {
 pub struct Snapshot {
     view: Arc<View>,
     disk: Arc<dyn Disk>,
+    footers: Arc<FooterCache>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(view: Arc<View>, disk: Arc<dyn Disk>) -> Self {
-        Self { view, disk }
+    pub(crate) fn new(view: Arc<View>, disk: Arc<dyn Disk>, footers: Arc<FooterCache>) -> Self {
+        Self {
+            view,
+            disk,
+            footers,
+        }
     }
 
     /// The parts that may have what is asked for; the rest is skipped without being read. In no particular order:
@@ -66,7 +72,8 @@ impl Snapshot {
         let hot = self.view.hot.chunks().iter();
         let hot = hot.filter_map(|chunk| Partition::of_hot(chunk, request));
         let cold = self.view.cold.files.iter();
-        let cold = cold.filter_map(|file| Partition::of_cold(&self.disk, file, request));
+        let cold =
+            cold.filter_map(|file| Partition::of_cold(&self.disk, &self.footers, file, request));
         hot.chain(cold).collect()
     }
 

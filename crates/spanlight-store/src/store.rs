@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::{Budget, Reservation};
 use crate::cold::ColdTier;
+use crate::cold::footer::FooterCache;
 use crate::cold::table::Table;
 use crate::directory::Directory;
 use crate::error::{AppendError, FlushError, OpenError};
-use crate::hot::{HotBatch, HotTier, Summary};
+use crate::hot::{HotBatch, HotTier, Parts, Summary};
 use crate::log::codec;
 use crate::log::format::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES};
 use crate::log::recovery::{Recovered, Recovery};
@@ -44,6 +45,7 @@ struct Inner {
     log: Arc<LogWriter>,
     damage: DamageStatistics,
     report: Arc<Report>,
+    footers: Arc<FooterCache>,
     requests: mpsc::Sender<Request>,
     maintenance: Mutex<Option<JoinHandle<()>>>,
     closing: CancellationToken,
@@ -102,7 +104,7 @@ impl Store {
             HotTier::default().with(recovered.batches.into_iter().map(|(sequence, spans)| {
                 let summary = Summary::of(&spans);
                 Arc::new(HotBatch {
-                    sequence,
+                    parts: Parts::one(sequence, spans.num_spans()),
                     _memory: budget.reserve_anyway(summary.bytes),
                     spans,
                     summary,
@@ -140,6 +142,7 @@ impl Store {
             options: options.clone(),
             directory,
             published: Arc::clone(&published),
+            budget: Arc::clone(&budget),
             log: Arc::clone(&log),
             flush_wanted,
             table: opened.table,
@@ -157,6 +160,7 @@ impl Store {
                 log,
                 damage,
                 report,
+                footers: Arc::default(),
                 requests,
                 maintenance: Mutex::new(Some(maintenance)),
                 closing,
@@ -202,6 +206,7 @@ impl Store {
         Snapshot::new(
             self.inner.published.load(),
             Arc::clone(&self.inner.options.disk),
+            Arc::clone(&self.inner.footers),
         )
     }
 

@@ -120,6 +120,39 @@ async fn a_scan_of_files_skips_what_cannot_match() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trace_is_found_on_any_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(StoreOptions::new(directory.path()))
+        .await
+        .unwrap();
+    // Three pages of ids and more.
+    for part in 0..6 {
+        store
+            .append(batch(part * 9_000..(part + 1) * 9_000))
+            .await
+            .unwrap();
+    }
+    store.flush().await.unwrap();
+    let traces = [0, 1, 6_665, 6_666, 6_667, 13_332, 13_333, 17_999];
+    let by_id = |ids: &[u64]| ScanRequest {
+        trace_ids: Some(std::sync::Arc::new(
+            ids.iter().map(|&id| trace_id(id)).collect(),
+        )),
+        ..ScanRequest::default()
+    };
+    for id in traces {
+        let found = counts(&store, &by_id(&[id])).await;
+        assert_eq!(
+            found.into_keys().collect::<Vec<_>>(),
+            Vec::from_iter(id * 3..id * 3 + 3)
+        );
+    }
+    let found = counts(&store, &by_id(&traces)).await;
+    assert_eq!(found.len(), traces.len() * 3);
+    assert!(counts(&store, &by_id(&[18_000])).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_flushes_and_restarts_keep_everything() {
     let directory = tempfile::tempdir().unwrap();
     let options = StoreOptions::new(directory.path());

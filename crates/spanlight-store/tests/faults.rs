@@ -14,6 +14,8 @@ fn options(disk: &ForgetfulDisk) -> StoreOptions {
     options.disk = Arc::new(disk.clone());
     options.maintenance_interval = Duration::from_secs(3_600);
     options.probe_interval = Duration::from_millis(5);
+    // The spans of these tests are from 1970.
+    options.hot_window = Duration::MAX;
     options
 }
 
@@ -157,6 +159,41 @@ async fn full_memory_refuses_spans_until_a_flush() {
     while store.flush().await.is_err() {}
     store.append(batch([accepted])).await.unwrap();
     assert_eq!(numbers(&store).await, Vec::from_iter(0..=accepted));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_batches_are_merged_in_memory_and_stay_the_same_spans() {
+    let disk = ForgetfulDisk::default();
+    let store = Store::open(options(&disk)).await.unwrap();
+    for number in 0..200 {
+        store.append(batch([number])).await.unwrap();
+    }
+    store.append(batch(200..800)).await.unwrap();
+    let before = store.statistics().hot;
+    let view = store.snapshot();
+    store.maintain().await;
+    let after = store.statistics().hot;
+    assert_eq!((before.spans, after.spans), (800, 800));
+    assert_eq!((before.batches, after.batches), (201, 2));
+    assert!(
+        after.bytes < before.bytes / 3,
+        "{} of {}",
+        after.bytes,
+        before.bytes
+    );
+    assert_eq!(view.span_count_upper_bound(), 800);
+    assert_eq!(numbers(&store).await, Vec::from_iter(0..800));
+
+    // The disk loses some of the records that were merged: they are written again, each under its own number.
+    disk.fail_and_damage("/data/log/");
+    store.append(batch([800])).await.unwrap_err();
+    append_at_last(&store, 801).await;
+    let store = restarted(&disk, store).await;
+    let expected = (0..800).chain([801]);
+    assert_eq!(numbers(&store).await, Vec::from_iter(expected.clone()));
+    store.maintain().await;
+    store.flush().await.unwrap();
+    assert_eq!(numbers(&store).await, Vec::from_iter(expected));
 }
 
 #[derive(Debug, Default)]

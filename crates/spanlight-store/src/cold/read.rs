@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,10 +12,12 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter,
+    ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection, RowSelector,
 };
+use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 use spanlight_model::{SpanBatch, TraceId};
@@ -24,8 +26,8 @@ use tokio::task;
 
 use super::ColdFile;
 use super::decode::decode;
+use super::footer::{Footer, FooterCache, column_of};
 use super::schema as table;
-use super::schema::reader_schema;
 use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::scan::{ScanColumns, ScanRequest};
@@ -40,13 +42,14 @@ type Batches = mpsc::Sender<Result<SpanBatch, ReadError>>;
 /// Reads a file on a blocking thread, which starts when the stream is first polled and ends when it is dropped.
 pub(crate) fn stream(
     disk: Arc<dyn Disk>,
+    footers: Arc<FooterCache>,
     file: Arc<ColdFile>,
     request: ScanRequest,
 ) -> BoxStream<'static, Result<SpanBatch, ReadError>> {
     let batches = async move {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
         task::spawn_blocking(move || {
-            if let Err(error) = read(&disk, &file, &request, &sender) {
+            if let Err(error) = read(&disk, &footers, &file, &request, &sender) {
                 sender.blocking_send(Err(error)).ok();
             }
         });
@@ -60,6 +63,7 @@ pub(crate) fn stream(
 
 fn read(
     disk: &Arc<dyn Disk>,
+    footers: &FooterCache,
     file: &ColdFile,
     request: &ScanRequest,
     sender: &Batches,
@@ -69,28 +73,23 @@ fn read(
         file: display_name(file),
         reason,
     };
-    let reader = DiskReader {
-        disk: Arc::clone(disk),
-        path: Arc::from(file.path.as_path()),
-        length: file.bytes,
-    };
-    let options = ArrowReaderOptions::new()
-        .with_schema(reader_schema())
-        .with_page_index_policy(PageIndexPolicy::Optional);
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new_with_options(reader, options).map_err(failed)?;
-    let groups = row_groups(&builder, request).map_err(failed)?;
+    let reader = DiskReader::new(Arc::clone(disk), file);
+    let footer = footers.get(&file.path, &reader).map_err(failed)?;
+    let groups = row_groups(&footer, request);
     if groups.is_empty() {
         return Ok(());
     }
+    let builder =
+        ParquetRecordBatchReaderBuilder::new_with_metadata(reader, footer.metadata.clone());
     let projection = projection(&builder, request.columns);
     let mut builder = builder
-        .with_row_groups(groups)
         .with_projection(projection)
         .with_batch_size(BATCH_SPANS);
     if let Some(ids) = &request.trace_ids {
+        builder = builder.with_row_selection(rows_of_traces(&footer, &groups, ids));
         builder = with_trace_filter(builder, Arc::clone(ids));
     }
+    let builder = builder.with_row_groups(groups);
     for rows in builder.build().map_err(failed)? {
         let rows = rows.map_err(|error| damaged(error.to_string()))?;
         if rows.num_rows() == 0 {
@@ -105,29 +104,18 @@ fn read(
 }
 
 /// The row groups that may have what is asked for.
-fn row_groups(
-    builder: &ParquetRecordBatchReaderBuilder<DiskReader>,
-    request: &ScanRequest,
-) -> Result<Vec<usize>, ParquetError> {
-    let metadata = Arc::clone(builder.metadata());
-    let mut groups = Vec::new();
-    for (position, group) in metadata.row_groups().iter().enumerate() {
-        let in_time = request
-            .time_range
-            .as_ref()
-            .is_none_or(|range| may_overlap(group, range));
-        if in_time && may_have_traces(builder, position, group, request.trace_ids.as_deref())? {
-            groups.push(position);
-        }
-    }
-    Ok(groups)
-}
-
-fn column_of(group: &RowGroupMetaData, name: &str) -> Option<usize> {
-    group
-        .columns()
-        .iter()
-        .position(|column| column.column_path().string() == name)
+fn row_groups(footer: &Footer, request: &ScanRequest) -> Vec<usize> {
+    let range = request.time_range.as_ref();
+    let ids = request.trace_ids.as_deref();
+    let groups = footer.metadata.metadata().row_groups().iter().enumerate();
+    groups
+        .filter(|(_, group)| range.is_none_or(|range| may_overlap(group, range)))
+        .filter(|(position, group)| {
+            let filter = footer.trace_filters[*position].as_ref();
+            ids.is_none_or(|ids| may_have_traces(group, filter, ids))
+        })
+        .map(|(position, _)| position)
+        .collect()
 }
 
 fn int_bounds(group: &RowGroupMetaData, name: &str) -> Option<(i64, i64)> {
@@ -147,30 +135,76 @@ fn may_overlap(group: &RowGroupMetaData, range: &Range<i64>) -> bool {
 }
 
 fn may_have_traces(
-    builder: &ParquetRecordBatchReaderBuilder<DiskReader>,
-    position: usize,
     group: &RowGroupMetaData,
-    ids: Option<&BTreeSet<TraceId>>,
-) -> Result<bool, ParquetError> {
-    let (Some(ids), Some(column)) = (ids, column_of(group, table::TRACE_ID)) else {
-        return Ok(true);
+    filter: Option<&Sbbf>,
+    ids: &BTreeSet<TraceId>,
+) -> bool {
+    let Some(column) = column_of(group, table::TRACE_ID) else {
+        return true;
     };
-    let within = |id: &&TraceId| match group.column(column).statistics() {
-        Some(Statistics::ByteArray(values)) => {
-            let id = &id.0[..];
-            values.min_opt().is_none_or(|min| min.data() <= id)
-                && values.max_opt().is_none_or(|max| id <= max.data())
+    let bounds = match group.column(column).statistics() {
+        Some(Statistics::ByteArray(values)) => (
+            values.min_opt().map(AsRef::as_ref),
+            values.max_opt().map(AsRef::as_ref),
+        ),
+        _ => (None, None),
+    };
+    ids_within(ids, bounds.0, bounds.1)
+        .any(|id| filter.is_none_or(|filter| filter.check(&id.0[..])))
+}
+
+/// The ids between two bounds, which are included; a bound that is not known excludes nothing.
+fn ids_within<'a>(
+    ids: &'a BTreeSet<TraceId>,
+    min: Option<&[u8]>,
+    max: Option<&[u8]>,
+) -> impl Iterator<Item = &'a TraceId> {
+    let exact = |bound: &[u8]| <[u8; 16]>::try_from(bound).ok().map(TraceId);
+    let min = min
+        .and_then(exact)
+        .map_or(Bound::Unbounded, Bound::Included);
+    let max = max
+        .and_then(exact)
+        .map_or(Bound::Unbounded, Bound::Included);
+    let is_empty = matches!((min, max), (Bound::Included(min), Bound::Included(max)) if min > max);
+    let range = (!is_empty).then(|| ids.range((min, max)));
+    range.into_iter().flatten()
+}
+
+/// The pages that may have these traces: the file is sorted by trace, so one or two a trace.
+fn rows_of_traces(footer: &Footer, groups: &[usize], ids: &BTreeSet<TraceId>) -> RowSelection {
+    let metadata = footer.metadata.metadata();
+    let mut selectors = Vec::new();
+    for &position in groups {
+        let group = metadata.row_group(position);
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+        let pages = column_of(group, table::TRACE_ID).and_then(|column| {
+            let bounds = &metadata.column_index()?.get(position)?.get(column)?;
+            let ColumnIndexMetaData::BYTE_ARRAY(bounds) = bounds else {
+                return None;
+            };
+            let places = metadata.offset_index()?.get(position)?.get(column)?;
+            Some((bounds, places.page_locations()))
+        });
+        let Some((bounds, places)) = pages else {
+            selectors.push(RowSelector::select(rows));
+            continue;
+        };
+        for (page, place) in places.iter().enumerate() {
+            let start = place.first_row_index;
+            let end = places
+                .get(page + 1)
+                .map_or(group.num_rows(), |next| next.first_row_index);
+            let length = usize::try_from(end - start).unwrap_or(0);
+            let mut found = ids_within(ids, bounds.min_value(page), bounds.max_value(page));
+            selectors.push(if found.next().is_some() {
+                RowSelector::select(length)
+            } else {
+                RowSelector::skip(length)
+            });
         }
-        _ => true,
-    };
-    let candidates: Vec<&TraceId> = ids.iter().filter(within).collect();
-    if candidates.is_empty() {
-        return Ok(false);
     }
-    let Some(bloom) = builder.get_row_group_column_bloom_filter(position, column)? else {
-        return Ok(true);
-    };
-    Ok(candidates.iter().any(|id| bloom.check(&id.0[..])))
+    RowSelection::from(selectors)
 }
 
 fn projection(
@@ -228,13 +262,22 @@ fn read_error(file: &ColdFile, error: ParquetError) -> ReadError {
 }
 
 /// A file behind the disk's door, for the Parquet reader.
-struct DiskReader {
+#[derive(Debug, Clone)]
+pub(crate) struct DiskReader {
     disk: Arc<dyn Disk>,
     path: Arc<Path>,
     length: u64,
 }
 
 impl DiskReader {
+    pub(crate) fn new(disk: Arc<dyn Disk>, file: &ColdFile) -> Self {
+        Self {
+            disk,
+            path: Arc::from(file.path.as_path()),
+            length: file.bytes,
+        }
+    }
+
     fn range(&self, range: Range<u64>) -> Result<Vec<u8>, ParquetError> {
         let parts = self
             .disk

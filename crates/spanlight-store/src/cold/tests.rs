@@ -12,14 +12,14 @@ use super::encode::{Source, TableRows};
 use super::{read, write};
 use crate::budget::Budget;
 use crate::disk::{Disk, LocalDisk};
-use crate::hot::{HotBatch, Summary};
+use crate::hot::{HotBatch, Parts, Summary};
 use crate::sample;
 use crate::scan::{ScanColumns, ScanRequest};
 
 fn hot(sequence: u64, spans: SpanBatch) -> Arc<HotBatch> {
     let summary = Summary::of(&spans);
     Arc::new(HotBatch {
-        sequence,
+        parts: Parts::one(sequence, spans.num_spans()),
         spans,
         summary,
         _memory: Arc::new(Budget::new(0)).reserve_anyway(0),
@@ -35,7 +35,7 @@ async fn round_trip(batches: &[Arc<HotBatch>], columns: ScanColumns) -> SpanBatc
         columns,
         ..ScanRequest::default()
     };
-    let stream = read::stream(disk, Arc::new(written.file), request);
+    let stream = read::stream(disk, Arc::default(), Arc::new(written.file), request);
     let back: Vec<SpanBatch> = stream.map(Result::unwrap).collect().await;
     SpanBatch::concat(&back).unwrap()
 }

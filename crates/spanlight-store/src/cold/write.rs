@@ -54,8 +54,8 @@ pub(crate) fn write(
     directory: &Path,
     batches: &[Arc<HotBatch>],
 ) -> Result<Written, WriteError> {
-    let first = batches.first().map_or(0, |batch| batch.sequence);
-    let last = batches.last().map_or(0, |batch| batch.sequence);
+    let first = batches.first().map_or(0, |batch| batch.first_sequence());
+    let last = batches.last().map_or(0, |batch| batch.last_sequence());
     let name = format!(
         "spans-{first:020}-{last:020}-{}.parquet",
         uuid::Uuid::new_v4()

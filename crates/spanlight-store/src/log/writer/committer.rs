@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use spanlight_model::SpanBatch;
+
 use super::{
     Active, Append, Command, Shared, WriterOptions, payload_checksum, record_room, seal_record,
     unwritable,
 };
 use crate::disk::{DiskFile, read_all};
 use crate::error::AppendError;
-use crate::hot::{HotBatch, Summary};
+use crate::hot::{HotBatch, Parts, Summary};
 use crate::log::codec;
 use crate::log::format::{
     RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, segment_header, segment_name,
@@ -36,7 +38,7 @@ pub(super) struct Committer {
     next_segment: u64,
     buffer: Vec<u8>,
     /// Acknowledged records that the disk lost; they go first into the next segment.
-    lost: Vec<Arc<HotBatch>>,
+    lost: Vec<(u64, SpanBatch)>,
 }
 
 /// Answers whoever waits, even when the thread panics: nobody may hang.
@@ -130,7 +132,7 @@ impl Committer {
                 replies.push(append.reply);
                 spans += append.spans.num_spans() as u64;
                 Arc::new(HotBatch {
-                    sequence,
+                    parts: Parts::one(sequence, append.spans.num_spans()),
                     spans: append.spans,
                     summary: append.summary,
                     _memory: append.memory,
@@ -160,7 +162,8 @@ impl Committer {
         self.buffer.clear();
         for (sequence, append) in (first..).zip(group) {
             let spans = append.spans.num_spans();
-            let header = header(&append.record, sequence, &append.summary, spans);
+            let received_at = append.summary.received_max;
+            let header = header(&append.record, sequence, received_at, spans);
             self.buffer.extend_from_slice(&header);
             self.buffer
                 .extend_from_slice(&append.record[RECORD_HEADER_BYTES..]);
@@ -225,7 +228,7 @@ impl Committer {
     fn cut(&mut self, through: u64) {
         let disk = &self.options.disk;
         let before = self.sealed.len();
-        self.lost.retain(|batch| batch.sequence > through);
+        self.lost.retain(|(sequence, _)| *sequence > through);
         self.sealed.retain(|segment| {
             if segment.sequence_max > through {
                 return true;
@@ -301,12 +304,12 @@ impl Committer {
             Err(_) => BTreeSet::new(),
         };
         let view = self.options.published.load();
-        let lost = view.hot.iter().filter(|batch| {
-            (sequence_min..=sequence_max).contains(&batch.sequence)
-                && !found.contains(&batch.sequence)
+        let records = view.hot.iter().flat_map(|batch| batch.records());
+        let lost = records.filter(|(sequence, _)| {
+            (sequence_min..=sequence_max).contains(sequence) && !found.contains(sequence)
         });
         let before = self.lost.len();
-        self.lost.extend(lost.map(Arc::clone));
+        self.lost.extend(lost);
         let lost = self.lost.len() - before;
         if lost > 0 {
             tracing::error!(lost, file = %path.display(), "acknowledged records cannot be read back; they are written again");
@@ -356,16 +359,16 @@ impl Committer {
 
     /// Puts the records that the disk lost into this segment, under their own sequence numbers.
     fn rewrite_lost(&mut self, active: &mut Active) -> io::Result<()> {
-        for batch in &self.lost {
+        for (sequence, spans) in &self.lost {
             let mut record = record_room(0);
-            codec::encode(&batch.spans, &mut record).map_err(io::Error::other)?;
+            codec::encode(spans, &mut record).map_err(io::Error::other)?;
             seal_record(&mut record);
-            let spans = batch.spans.num_spans();
-            let header = header(&record, batch.sequence, &batch.summary, spans);
+            let received_at = Summary::of(spans).received_max;
+            let header = header(&record, *sequence, received_at, spans.num_spans());
             record[..RECORD_HEADER_BYTES].copy_from_slice(&header);
             write_and_sync(active, &record, self.options.fsync, &self.shared)?;
-            active.sequence_min = active.sequence_min.min(batch.sequence);
-            active.sequence_max = active.sequence_max.max(batch.sequence);
+            active.sequence_min = active.sequence_min.min(*sequence);
+            active.sequence_max = active.sequence_max.max(*sequence);
         }
         self.lost.clear();
         Ok(())
@@ -398,14 +401,14 @@ fn write_and_sync(
 fn header(
     record: &[u8],
     sequence: u64,
-    summary: &Summary,
+    received_at: i64,
     spans: usize,
 ) -> [u8; RECORD_HEADER_BYTES] {
     // Both fit: the store refuses larger batches before they come here.
     let header = RecordHeader {
         payload_bytes: u32::try_from(record.len() - RECORD_HEADER_BYTES).unwrap_or(u32::MAX),
         sequence,
-        received_at: summary.received_max,
+        received_at,
         spans: u32::try_from(spans).unwrap_or(u32::MAX),
         payload_checksum: payload_checksum(record),
     };
