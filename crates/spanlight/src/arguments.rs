@@ -223,14 +223,14 @@ pub struct ConfigArguments {
     /// Where the configuration comes from.
     #[command(flatten)]
     pub configuration: ConfigurationArguments,
-    /// table for people, json for programs
+    /// toml for people, json for programs
     #[arg(
         long,
         value_name = "FORM",
-        default_value = "table",
+        default_value = "toml",
         hide_possible_values = true
     )]
-    pub output: Output,
+    pub output: ConfigOutput,
 }
 
 /// The form of an answer.
@@ -239,6 +239,15 @@ pub enum Output {
     /// For people
     Table,
     /// For programs: what the HTTP API answers
+    Json,
+}
+
+/// The form of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConfigOutput {
+    /// A file to start from
+    Toml,
+    /// For programs
     Json,
 }
 

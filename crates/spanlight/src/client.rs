@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
@@ -29,6 +30,7 @@ pub(crate) struct Refusal {
 pub(crate) type Answer = Result<String, Refusal>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const ADDRESS_BYTES_MAX: usize = 4_096;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Client {
@@ -67,15 +69,24 @@ impl Client {
         request.send().await?.error_for_status().map(drop)
     }
 
-    /// The body of the answer to `GET path?parameters`.
-    pub(crate) async fn get(
+    /// The body of the answer to `GET path?parameters`; parameters that are too long for an address go as a form.
+    pub(crate) async fn ask(
         &self,
         path: &str,
         parameters: &[(&str, String)],
     ) -> Result<Answer, Failure> {
         let failed = |source: reqwest::Error| self.broken(&source);
-        let url = self.url(path, parameters);
-        let response = self.http.get(url).send().await.map_err(failed)?;
+        let mut url = self.url(path, parameters);
+        let form = url.query().filter(|query| query.len() > ADDRESS_BYTES_MAX);
+        let request = match form.map(str::to_owned) {
+            None => self.http.get(url),
+            Some(form) => {
+                url.set_query(None);
+                let request = self.http.post(url).body(form);
+                request.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            }
+        };
+        let response = request.send().await.map_err(failed)?;
         let status = response.status();
         let body = response.text().await.map_err(failed)?;
         Ok(if status.is_success() {

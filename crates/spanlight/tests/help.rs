@@ -183,7 +183,7 @@ fn config() {
           --config <FILE>    The configuration file (TOML)
           --data-dir <DIR>   The directory that holds everything [default: spanlight-data]
           --set <KEY=VALUE>  Set anything that `spanlight config` lists; may be repeated
-          --output <FORM>    table for people, json for programs [default: table]
+          --output <FORM>    toml for people, json for programs [default: toml]
           --color <WHEN>     Colours: auto, always or never; NO_COLOR is heeded
       -h, --help             Print help
 

@@ -89,6 +89,11 @@ fn a_bad_query_is_marked() {
     let lines: Vec<&str> = ended.stderr.lines().collect();
     assert_eq!(lines[1], "  { span.foo == 3 }");
     assert!(lines[2].trim_start().starts_with('^'), "{ended:?}");
+    // Too long for an address.
+    let long = format!("{{ name == \"{}\" }}", "x".repeat(10_000));
+    let ended = run_in(directory.path(), &["query", &long]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("^^"), "{ended:?}");
     let ended = run_in(directory.path(), &["query", "{}", "--start", "yesterday"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("start"), "{ended:?}");

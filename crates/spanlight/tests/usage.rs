@@ -17,9 +17,7 @@ fn no_command_shows_help() {
 fn unknown_setting_names_the_nearest() {
     let ended = run(&["config", "--set", "receivers.otlp_htp=off"]);
     assert_eq!(ended.code, Some(2));
-    insta::assert_snapshot!(ended.stderr, @r#"
-    error: --set: no setting is called "receivers.otlp_htp"; did you mean "receivers.otlp_http"?
-    "#);
+    insta::assert_snapshot!(ended.stderr.trim_end(), @r#"error: --set: no setting is called "receivers.otlp_htp"; did you mean "receivers.otlp_http"?"#);
 }
 
 #[test]
@@ -66,9 +64,7 @@ fn nobody_to_ask() {
     // Port 1 is reserved; nobody listens there.
     let ended = run(&["query", "{}", "--set", "http=127.0.0.1:1"]);
     assert_eq!(ended.code, Some(4));
-    insta::assert_snapshot!(ended.stderr, @r"
-    error: no server answers at 127.0.0.1:1, and there is no data directory spanlight-data: start `spanlight serve`, or name the server with --server or the directory with --data-dir
-    ");
+    insta::assert_snapshot!(ended.stderr.trim_end(), @r"error: no server answers at 127.0.0.1:1, and there is no data directory spanlight-data: start `spanlight serve`, or name the server with --server or the directory with --data-dir");
     let ended = run(&["query", "{}", "--server", "http://127.0.0.1:1"]);
     assert_eq!(ended.code, Some(4));
     assert!(

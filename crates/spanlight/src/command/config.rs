@@ -1,7 +1,7 @@
 //! `spanlight config`.
 
 use serde_json::{Map, Value, json};
-use spanlight::arguments::{ConfigArguments, Output};
+use spanlight::arguments::{ConfigArguments, ConfigOutput};
 use spanlight_server::Settings;
 
 use crate::failure::Failure;
@@ -10,8 +10,8 @@ use crate::{screen, settings};
 pub(super) fn run(arguments: &ConfigArguments) -> Result<(), Failure> {
     let settings = settings::load(&arguments.configuration, Vec::new())?;
     screen::say(&match arguments.output {
-        Output::Table => settings.effective_toml(),
-        Output::Json => format!("{:#}\n", as_json(&settings)),
+        ConfigOutput::Toml => settings.effective_toml(),
+        ConfigOutput::Json => format!("{:#}\n", as_json(&settings)),
     })
 }
 

@@ -17,7 +17,11 @@ use super::serve::{Signals, start};
 use crate::failure::Failure;
 use crate::{screen, settings};
 
-const BACKFILL_NANO: u64 = 15 * 60 * 1_000_000_000;
+const SECOND: u64 = 1_000_000_000;
+// What is there at once: so much time, or so many requests, whichever is less.
+const BACKFILL_SECONDS: f64 = 15.0 * 60.0;
+const BACKFILL_REQUESTS: f64 = 6_000.0;
+const BACKFILL_STEP: u64 = 5 * SECOND;
 const BACKFILL_EXPORTS: usize = 200;
 const TICK: Duration = Duration::from_millis(50);
 const REQUESTS_MAX: usize = 32;
@@ -40,15 +44,20 @@ pub(super) async fn run(arguments: &DemoArguments, colour: ColorChoice) -> Resul
     let sender = Sender::new(&otlp.to_string())
         .map_err(|source| Failure::of("cannot make an HTTP client", &source))?;
 
-    let traffic = new_traffic(arguments);
-    let (spans, traffic) = backfill(traffic, &sender).await?;
-    screen::say(&banner(&addresses, arguments.rate, spans, &traffic))?;
-    let playing = tokio::spawn(play(traffic, sender));
-    Box::pin(server.run_until(async {
-        signals.stop().await;
+    let words = backfill_words(arguments.rate);
+    screen::remark(&format!("sending what happened in the last {words} …"));
+    let temporary = directory.path();
+    let filled = tokio::select! {
+        filled = backfill(arguments, &sender) => Some(filled?),
+        () = signals.stop(Some(temporary)) => None,
+    };
+    if let Some((traffic, spans)) = filled {
+        screen::say(&banner(&addresses, arguments.rate, spans, &traffic))?;
+        let playing = tokio::spawn(play(traffic, sender));
+        signals.stop(Some(temporary)).await;
         playing.abort();
-    }))
-    .await;
+    }
+    Box::pin(server.run_until(std::future::ready(()))).await;
     directory
         .close()
         .map_err(|source| Failure::of("cannot remove the temporary directory", &source))
@@ -80,26 +89,39 @@ fn demo_settings(arguments: &DemoArguments, directory: &Path) -> Result<Settings
     settings::load(&configuration, more)
 }
 
-fn new_traffic(arguments: &DemoArguments) -> Traffic {
-    let now = now();
-    let world = World::new(arguments.seed.unwrap_or(now), now);
-    Traffic::new(world, arguments.rate, now - BACKFILL_NANO)
+/// How far back the traffic begins, in seconds.
+fn backfill_seconds(rate: f64) -> u64 {
+    (BACKFILL_REQUESTS / rate).min(BACKFILL_SECONDS) as u64
 }
 
-/// Sends what happened before the demo started; gives the number of spans.
-async fn backfill(mut traffic: Traffic, sender: &Sender) -> Result<(usize, Traffic), Failure> {
-    let (exports, traffic) = tokio::task::spawn_blocking(move || {
-        let exports = traffic.due(now());
-        (exports, traffic)
-    })
-    .await
-    .map_err(|source| Failure::of("the example systems failed", &source))?;
-    let spans = exports.iter().map(|export| export.spans.len()).sum();
-    for some in exports.chunks(BACKFILL_EXPORTS) {
-        let sent = sender.send(some.to_vec()).await;
-        sent.map_err(|error| Failure::error(&error))?;
+fn backfill_words(rate: f64) -> String {
+    match backfill_seconds(rate) {
+        seconds @ ..120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds / 60),
     }
-    Ok((spans, traffic))
+}
+
+/// Sends what happened before the demo started; gives the traffic that goes on from there, and the number of spans.
+async fn backfill(arguments: &DemoArguments, sender: &Sender) -> Result<(Traffic, usize), Failure> {
+    let started = now();
+    let mut at = started - backfill_seconds(arguments.rate) * SECOND;
+    let world = World::new(arguments.seed.unwrap_or(started), started);
+    let mut traffic = Traffic::new(world, arguments.rate, at);
+    let mut spans = 0;
+    // In steps, so that a high rate takes time and not memory.
+    while at < started {
+        at = (at + BACKFILL_STEP).min(started);
+        let exports = traffic.due(at);
+        spans += exports
+            .iter()
+            .map(|export| export.spans.len())
+            .sum::<usize>();
+        for some in exports.chunks(BACKFILL_EXPORTS) {
+            let sent = sender.send(some.to_vec()).await;
+            sent.map_err(|error| Failure::error(&error))?;
+        }
+    }
+    Ok((traffic, spans))
 }
 
 /// Plays the traffic until it is aborted: exports go out when they are due, each in a request of its own.
@@ -145,7 +167,7 @@ fn banner(addresses: &Addresses, rate: f64, spans: usize, traffic: &Traffic) -> 
     let base = format!("http://{http}");
     let mut text = format!(
         "Spanlight demo\n\n  {base}/\n\nThree things worth looking at:\n\n  \
-         cold starts of the last 15 minutes\n    {}\n\n  \
+         functions that started cold\n    {}\n\n  \
          consumers that failed, and were tried again\n    {}\n",
         search_link(&base, "{ span.faas.coldstart = true }"),
         search_link(
@@ -163,8 +185,9 @@ fn banner(addresses: &Addresses, rate: f64, spans: usize, traffic: &Traffic) -> 
         format!("Own programs may send OTLP to http://{at}. ")
     });
     text.push_str(&format!(
-        "\n{spans} spans of the last 15 minutes are there; four example systems go on with {rate} requests a second.\n\
-         {otlp}Ctrl-C ends the demo and removes its data.\n"
+        "\n{spans} spans of the last {} are there; four example systems go on with {rate} requests a second.\n\
+         {otlp}Ctrl-C ends the demo and removes its data.\n",
+        backfill_words(rate)
     ));
     text
 }

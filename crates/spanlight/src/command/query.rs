@@ -30,7 +30,7 @@ async fn search(
         ("end", arguments.end.clone()),
         ("limit", arguments.limit.to_string()),
     ];
-    let body = match client.get("api/v1/search", &parameters).await? {
+    let body = match client.ask("api/v1/search", &parameters).await? {
         Ok(body) => body,
         Err(refusal) => return Err(refused(&arguments.query, &refusal, colour)),
     };

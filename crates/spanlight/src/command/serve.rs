@@ -20,7 +20,7 @@ pub(super) async fn run(arguments: &ServeArguments, colour: ColorChoice) -> Resu
     let data_dir = settings.storage.data_dir.clone();
     let server = start(settings).await?;
     screen::say(&banner(server.addresses(), &data_dir))?;
-    Box::pin(server.run_until(signals.stop())).await;
+    Box::pin(server.run_until(signals.stop(None))).await;
     Ok(())
 }
 
@@ -50,14 +50,15 @@ impl Signals {
         })
     }
 
-    /// Returns at the first signal. The second one ends the process where it is.
-    pub(super) async fn stop(&mut self) {
+    /// Returns at the first signal. The second one ends the process where it is, and removes what is `temporary`.
+    pub(super) async fn stop(&mut self, temporary: Option<&Path>) {
         self.next().await;
+        let temporary = temporary.map(Path::to_owned);
         screen::remark("stopping; a second Ctrl-C ends it at once");
-        tokio::spawn(async {
+        tokio::spawn(async move {
             if let Ok(mut again) = Self::new() {
                 again.next().await;
-                end_now();
+                end_now(temporary.as_deref());
             }
         });
     }
@@ -74,7 +75,11 @@ impl Signals {
     clippy::exit,
     reason = "asked for twice, and what was acknowledged is on the disk"
 )]
-fn end_now() {
+fn end_now(temporary: Option<&Path>) {
+    if let Some(directory) = temporary {
+        // What cannot be removed stays: there is nobody left to tell.
+        let _ = std::fs::remove_dir_all(directory);
+    }
     std::process::exit(INTERRUPTED);
 }
 

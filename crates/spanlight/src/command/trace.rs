@@ -42,7 +42,7 @@ async fn show(
         .into_iter()
         .collect();
     let path = format!("api/v1/traces/{id}");
-    let body = match client.get(&path, &parameters).await? {
+    let body = match client.ask(&path, &parameters).await? {
         Ok(body) => body,
         Err(refusal) => return Err(refused(&refusal)),
     };
