@@ -1,9 +1,13 @@
 //! A server for one test, and spans to send to it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -72,7 +76,7 @@ impl Fixture {
         Self {
             http: format!("http://{}", addresses.http.unwrap()),
             otlp_http: format!("http://{}", addresses.otlp_http.unwrap()),
-            otlp_grpc: addresses.otlp_grpc.unwrap(),
+            otlp_grpc: addresses.otlp_grpc.unwrap_or(([0, 0, 0, 0], 0).into()),
             client: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .build()
@@ -114,6 +118,20 @@ impl Fixture {
         Answer::of(request.body(body).send().await.unwrap()).await
     }
 
+    /// `POST` of a body in chunks, of a length that is not announced.
+    pub(crate) async fn post_chunks(&self, chunks: Vec<Vec<u8>>) -> Answer {
+        let frames = chunks
+            .into_iter()
+            .map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from(chunk))));
+        let body = StreamBody::new(futures::stream::iter(frames));
+        let request = self
+            .client
+            .post(format!("{}/v1/traces", self.otlp_http))
+            .header("content-type", "application/x-protobuf")
+            .body(reqwest::Body::wrap(body));
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     /// Sends spans as protobuf, which must be accepted.
     pub(crate) async fn send(&self, request: &ExportTraceServiceRequest) {
         let answer = self.post_protobuf(request.encode_to_vec()).await;
@@ -146,7 +164,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    async fn of(response: reqwest::Response) -> Self {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
         Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
@@ -212,6 +230,7 @@ pub(crate) fn span(trace: u8, id: u8, parent: u8, name: &str, start: u64, end: u
         kind: 1,
         start_time_unix_nano: start,
         end_time_unix_nano: end,
+        status: Some(Status::default()),
         ..Span::default()
     }
 }

@@ -31,6 +31,15 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Zstd => "zstd",
+        }
+    }
+
     pub(crate) const ACCEPTED: &str = "gzip, zstd, deflate, identity";
 
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
@@ -61,12 +70,7 @@ pub(crate) async fn read(
     let reading = collect(&mut body, headers, limits, reservation);
     let outcome = tokio::time::timeout(limits.read_time, reading)
         .await
-        .unwrap_or_else(|_| {
-            Err(Refusal::TooSlow(format!(
-                "the request did not arrive within {} (limits.request_read_time)",
-                crate::config::write_duration(limits.read_time)
-            )))
-        });
+        .unwrap_or_else(|_| Err(Refusal::too_slow(limits.read_time)));
     if matches!(
         outcome,
         Err(Refusal::TooLarge(_) | Refusal::Overloaded { .. })
@@ -117,7 +121,8 @@ async fn collect(
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
-fn check_size(length: usize, limits: &ReceiveLimits) -> Result<(), Refusal> {
+/// Whether a body of this length, as sent, is still allowed.
+pub(crate) fn check_size(length: usize, limits: &ReceiveLimits) -> Result<(), Refusal> {
     if length > limits.bytes {
         return Err(Refusal::TooLarge(format!(
             "the body is larger than {} bytes (limits.request_bytes); send smaller batches",
@@ -162,9 +167,15 @@ pub(crate) fn decompress(
         Unpack::Refused(refusal) => refusal,
         Unpack::Damaged(error) => Refusal::Malformed(match error.kind() {
             ErrorKind::UnexpectedEof => {
-                format!("the body is cut off: its {encoding:?} data has no end")
+                format!(
+                    "the body is cut off: its {} data has no end",
+                    encoding.name()
+                )
             }
-            _ => format!("the body is not {encoding:?}, as its content-encoding says: {error}"),
+            _ => format!(
+                "the body is not {}, as its content-encoding says: {error}",
+                encoding.name()
+            ),
         }),
     })
 }
@@ -196,7 +207,8 @@ fn unpack(
     }
 }
 
-fn too_large(bytes_max: usize) -> Refusal {
+/// For a body that unpacks to more than is allowed.
+pub(crate) fn too_large(bytes_max: usize) -> Refusal {
     Refusal::TooLarge(format!(
         "the decompressed body is larger than {bytes_max} bytes (limits.request_bytes_decompressed); send smaller \
          batches"

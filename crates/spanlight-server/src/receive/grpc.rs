@@ -6,6 +6,7 @@ mod codec;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Request as HttpRequest, State};
@@ -22,7 +23,7 @@ use tonic::{Code, Status};
 use self::body::ReservingBody;
 use self::codec::RawCodec;
 use super::admission::Reservation;
-use super::body::Encoding;
+use super::body::{Encoding, too_large};
 use super::refusal::Refusal;
 use super::{Receiver, Request};
 use crate::connection::Peer;
@@ -76,21 +77,47 @@ impl Receiver {
             reservation: Arc::clone(&reservation),
             signal,
             client,
+            reached: Arc::default(),
         };
-        let request = request
-            .map(|body| ReservingBody::new(body, Arc::clone(&reservation), self.limits.read_time));
+        let reached = Arc::clone(&service.reached);
+        let request =
+            request.map(|body| ReservingBody::new(body, Arc::clone(&reservation), self.limits));
         let response = Grpc::new(RawCodec { reservation })
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd)
             .max_decoding_message_size(self.limits.bytes_decompressed)
             .unary(service, request)
             .await;
-        let code = response
-            .extensions()
-            .get::<Status>()
-            .map_or(Code::Ok, Status::code);
+        let status = response.extensions().get::<Status>();
+        let refusal = status
+            .filter(|_| !reached.load(Ordering::Relaxed))
+            .and_then(|status| self.reason_of_tonic(status));
+        if let Some(refusal) = refusal {
+            let code = refusal.grpc_code();
+            self.metrics.answered(Protocol::Grpc, code_name(code));
+            return refusal.grpc_status().into_http();
+        }
+        let code = status.map_or(Code::Ok, Status::code);
         self.metrics.answered(Protocol::Grpc, code_name(code));
         response
+    }
+}
+
+impl Receiver {
+    /// tonic's own errors about a message that did not become one: in our words, which name the setting, and with
+    /// the codes of OTLP.
+    fn reason_of_tonic(&self, status: &Status) -> Option<Refusal> {
+        match status.code() {
+            Code::OutOfRange => Some(too_large(self.limits.bytes_decompressed)),
+            // What is refused for want of room has details.
+            Code::ResourceExhausted if status.message().contains("decompress") => {
+                Some(too_large(self.limits.bytes_decompressed))
+            }
+            Code::Internal if status.message().contains("decompress") => Some(Refusal::Malformed(
+                "the message is not packed as its grpc-encoding says".to_owned(),
+            )),
+            _ => None,
+        }
     }
 }
 
@@ -100,6 +127,8 @@ struct Export {
     reservation: Arc<Reservation>,
     signal: Signal,
     client: Option<IpAddr>,
+    /// Whether there was a message to work on.
+    reached: Arc<AtomicBool>,
 }
 
 impl Export {
@@ -134,7 +163,9 @@ impl UnaryService<Bytes> for Export {
             reservation: Arc::clone(&self.reservation),
             signal: self.signal,
             client: self.client,
+            reached: Arc::clone(&self.reached),
         };
+        self.reached.store(true, Ordering::Relaxed);
         Box::pin(async move {
             match call.run(request.into_inner()).await {
                 Ok(response) => Ok(tonic::Response::new(response)),

@@ -7,6 +7,8 @@ use spanlight_store::AppendError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::config::write_duration;
+
 /// When a sender that found the process full should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -50,6 +52,13 @@ impl Refusal {
             ),
             retry_after: RETRY_AFTER,
         }
+    }
+
+    pub(crate) fn too_slow(read_time: Duration) -> Self {
+        Self::TooSlow(format!(
+            "the request did not arrive within {} (limits.request_read_time)",
+            write_duration(read_time)
+        ))
     }
 
     pub(crate) fn http_status(&self) -> StatusCode {
@@ -111,6 +120,48 @@ impl From<AppendError> for Refusal {
                 retry_after,
             },
             (_, None) => Self::Internal(message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_of_the_store_is_said_in_both_protocols() {
+        let retry_after = Duration::from_millis(1_500);
+        for (error, status, code) in [
+            (
+                AppendError::Overloaded {
+                    what: "memory",
+                    retry_after,
+                },
+                429,
+                Code::ResourceExhausted,
+            ),
+            (
+                AppendError::Unwritable {
+                    reason: "no space".to_owned(),
+                    retry_after,
+                },
+                503,
+                Code::Unavailable,
+            ),
+            (AppendError::ShuttingDown, 503, Code::Unavailable),
+            (
+                AppendError::TooLarge { bytes: 2, limit: 1 },
+                413,
+                Code::ResourceExhausted,
+            ),
+        ] {
+            let retryable = error.retry_after().is_some();
+            let refusal = Refusal::from(error);
+            assert_eq!(refusal.http_status().as_u16(), status);
+            let grpc = refusal.grpc_status();
+            assert_eq!(grpc.code(), code);
+            // What may be retried says when; what may not must not, or clients would.
+            assert_eq!(grpc.get_details_retry_info().is_some(), retryable);
         }
     }
 }

@@ -51,7 +51,11 @@ pub(super) async fn get_v2(
         let missing = missing.join("; ");
         let status = TraceStatus {
             partial: (!missing.is_empty()).then_some(missing.as_str()),
-            inspected_bytes: trace.batch.byte_size() as u64,
+            inspected_bytes: if trace.batch.is_empty() {
+                0
+            } else {
+                trace.batch.byte_size() as u64
+            },
         };
         if protobuf {
             typed(PROTOBUF, encode_v2_protobuf(&trace.batch, &status).into())

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -12,7 +11,9 @@ use http_body::{Body as HttpBody, Frame};
 use tokio::time::Sleep;
 use tonic::Status;
 
+use crate::receive::ReceiveLimits;
 use crate::receive::admission::Reservation;
+use crate::receive::body::check_size;
 use crate::receive::refusal::Refusal;
 
 /// gRPC requests do not announce their length, so each frame is counted when it comes.
@@ -20,26 +21,26 @@ use crate::receive::refusal::Refusal;
 pub(crate) struct ReservingBody {
     body: Body,
     reservation: Arc<Reservation>,
+    limits: ReceiveLimits,
+    length: usize,
     deadline: Pin<Box<Sleep>>,
-    read_time: Duration,
 }
 
 impl ReservingBody {
-    pub(crate) fn new(body: Body, reservation: Arc<Reservation>, read_time: Duration) -> Self {
+    pub(crate) fn new(body: Body, reservation: Arc<Reservation>, limits: ReceiveLimits) -> Self {
         Self {
             body,
             reservation,
-            deadline: Box::pin(tokio::time::sleep(read_time)),
-            read_time,
+            limits,
+            length: 0,
+            deadline: Box::pin(tokio::time::sleep(limits.read_time)),
         }
     }
 
-    fn too_slow(&self) -> Status {
-        Refusal::TooSlow(format!(
-            "the request did not arrive within {} (limits.request_read_time)",
-            crate::config::write_duration(self.read_time)
-        ))
-        .grpc_status()
+    fn count(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.length += bytes;
+        check_size(self.length, &self.limits)?;
+        self.reservation.grow(bytes)
     }
 }
 
@@ -54,7 +55,7 @@ impl HttpBody for ReservingBody {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
-                Poll::Ready(Some(match self.reservation.grow(length) {
+                Poll::Ready(Some(match self.count(length) {
                     Ok(()) => Ok(frame),
                     Err(refusal) => Err(refusal.grpc_status()),
                 }))
@@ -64,7 +65,10 @@ impl HttpBody for ReservingBody {
             ))))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => match self.deadline.poll_unpin(context) {
-                Poll::Ready(()) => Poll::Ready(Some(Err(self.too_slow()))),
+                Poll::Ready(()) => {
+                    let refusal = Refusal::too_slow(self.limits.read_time);
+                    Poll::Ready(Some(Err(refusal.grpc_status())))
+                }
                 Poll::Pending => Poll::Pending,
             },
         }
