@@ -244,10 +244,9 @@ impl Search<'_> {
             ..self.plan.fields.columns()
         };
         let loaded = load(&self.snapshot, Arc::clone(&ids), columns, &self.memory);
-        let mut loaded = match timeout_at(self.deadline, loaded).await {
-            Ok(Ok(loaded)) => loaded,
-            Ok(Err(full)) => return Ok(Err(full)),
-            Err(_) => return Err(self.time_is_up()),
+        let mut loaded = match self.in_time(loaded).await? {
+            Ok(loaded) => loaded,
+            Err(full) => return Ok(Err(full)),
         };
         for reason in std::mem::take(&mut loaded.partial) {
             self.note(reason);
@@ -269,6 +268,10 @@ impl Search<'_> {
     }
 
     async fn in_time<F: Future>(&self, future: F) -> Result<F::Output, Stop> {
+        // A future that is always ready would never see the deadline.
+        if Instant::now() >= self.deadline {
+            return Err(self.time_is_up());
+        }
         timeout_at(self.deadline, future)
             .await
             .map_err(|_| self.time_is_up())

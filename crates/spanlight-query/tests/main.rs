@@ -1,0 +1,7 @@
+//! Questions asked of a real store in a temporary directory.
+
+mod cases;
+mod notation;
+mod paging;
+mod search;
+mod trace;
