@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use futures::StreamExt as _;
 use proptest::prelude::*;
-use spanlight_model::SpanBatch;
+use spanlight_model::{SpanBatch, SpanBatchBuilder, SpanId, SpanKind, TraceId};
 
 use super::decode::decode;
 use super::encode::{Source, TableRows};
@@ -91,6 +91,24 @@ async fn of_a_repeated_span_the_latest_stays() {
     let batches = [hot(1, first), hot(2, again)];
     let written = write::write(&LocalDisk, directory.path(), &batches).unwrap();
     assert_eq!((written.file.spans, written.repeats), (20, 20));
+}
+
+#[test]
+fn a_client_and_a_server_that_share_an_id_are_two_spans() {
+    let mut builder = SpanBatchBuilder::new(1);
+    let resource = builder.begin_resource().commit();
+    let scope = builder.begin_scope().commit();
+    for kind in [SpanKind::Client, SpanKind::Server, SpanKind::Server] {
+        let mut span = builder.begin_span(resource, scope);
+        span.set_trace_id(TraceId([1; 16]));
+        span.set_span_id(SpanId([1; 8]));
+        span.set_kind(kind);
+        span.commit().unwrap();
+    }
+    let batches = [hot(1, builder.finish().unwrap())];
+    let directory = tempfile::tempdir().unwrap();
+    let written = write::write(&LocalDisk, directory.path(), &batches).unwrap();
+    assert_eq!((written.file.spans, written.repeats), (2, 1));
 }
 
 #[test]

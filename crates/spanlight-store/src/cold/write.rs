@@ -10,7 +10,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use spanlight_model::{SpanId, TraceId};
+use spanlight_model::{SpanId, SpanKind, TraceId};
 
 use super::encode::{Source, TableRows};
 use super::schema::{TRACE_ID, table_schema};
@@ -147,7 +147,10 @@ struct Order {
 struct Place {
     trace_id: TraceId,
     span_id: SpanId,
+    /// Zipkin's clients and servers share an id; the server's span is another.
+    server: bool,
     start: i64,
+    end: i64,
     received: i64,
     batch: u32,
     row: u32,
@@ -161,19 +164,22 @@ impl Order {
             places.extend((0..columns.flags.len()).map(|row| Place {
                 trace_id: columns.trace_id(row),
                 span_id: columns.span_id(row),
+                server: columns.kinds.value(row) == SpanKind::Server as i8,
                 start: columns.start_times.value(row),
+                end: columns.end_times.value(row),
                 received: columns.received_at.value(row),
                 batch,
                 row: row as u32,
             }));
         }
-        // Of a repeated span the latest stays: last received, then last appended.
+        // Of a repeated span the latest stays: last received, then ended, then appended. Readers, who see repeats
+        // beyond the file, decide by the first two.
         places.sort_unstable_by(|a, b| {
-            let key = |place: &Place| (place.trace_id, place.span_id);
-            let age = |place: &Place| (place.received, place.batch, place.row);
+            let key = |place: &Place| (place.trace_id, place.span_id, place.server);
+            let age = |place: &Place| (place.received, place.end, place.batch, place.row);
             key(a).cmp(&key(b)).then(age(b).cmp(&age(a)))
         });
-        places.dedup_by_key(|place| (place.trace_id, place.span_id));
+        places.dedup_by_key(|place| (place.trace_id, place.span_id, place.server));
         places.sort_unstable_by_key(|place| (place.trace_id, place.start, place.span_id));
         let changes = places
             .windows(2)
@@ -181,11 +187,7 @@ impl Order {
         let traces = changes.count() + 1;
         let mut times = FileTimes::NONE;
         for place in &places {
-            let end = sources[place.batch as usize]
-                .columns
-                .end_times
-                .value(place.row as usize);
-            times.include(place.start, end, place.received);
+            times.include(place.start, place.end, place.received);
         }
         Self {
             places,
