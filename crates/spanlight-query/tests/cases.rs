@@ -76,7 +76,11 @@ async fn every_case_answers_as_written_in_memory_and_from_the_table() {
                 .find(|(_, (expected, found))| expected != found)
                 .unwrap_or((0, ("", "")));
             let line = line + 1;
-            writeln!(failures, "{name}:{line}: expected {expected:?}, found {found:?}").unwrap();
+            writeln!(
+                failures,
+                "{name}:{line}: expected {expected:?}, found {found:?}"
+            )
+            .unwrap();
         }
     }
     assert!(failures.is_empty(), "{failures}");

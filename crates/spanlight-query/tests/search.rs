@@ -101,7 +101,10 @@ async fn a_search_that_runs_out_of_time_says_so() {
     };
     let loaded = load_with("trace 1\n  a 0+1", limits).await;
     let answer = loaded.engine.search(request("{ }")).await.unwrap();
-    assert!(matches!(answer.partial[..], [PartialReason::TimeLimit { .. }]));
+    assert!(matches!(
+        answer.partial[..],
+        [PartialReason::TimeLimit { .. }]
+    ));
     assert!(answer.partial[0].to_string().contains("time limit"));
 }
 
@@ -113,17 +116,26 @@ async fn a_search_that_runs_out_of_memory_says_so_and_gives_it_back() {
     };
     let loaded = load_with("trace 1\n  a 0+1", limits).await;
     let answer = loaded.engine.search(request("{ }")).await.unwrap();
-    assert!(matches!(answer.partial[..], [PartialReason::MemoryLimit { .. }]));
+    assert!(matches!(
+        answer.partial[..],
+        [PartialReason::MemoryLimit { .. }]
+    ));
     assert_eq!(loaded.engine.memory_bytes(), 0);
     let limits = QueryLimits {
         memory_bytes: 128 * 1_024 + 1,
         ..QueryLimits::default()
     };
-    let wide = format!("trace 1\n  a 0+1 .wide=\"{}\"\ntrace 2\n  b 1+1", "x".repeat(200_000));
+    let wide = format!(
+        "trace 1\n  a 0+1 .wide=\"{}\"\ntrace 2\n  b 1+1",
+        "x".repeat(200_000)
+    );
     let loaded = load_with(&wide, limits).await;
     let answer = loaded.engine.search(request("{ }")).await.unwrap();
     assert!(
-        matches!(answer.partial[..], [PartialReason::TraceTooLarge { .. }, ..]),
+        matches!(
+            answer.partial[..],
+            [PartialReason::TraceTooLarge { .. }, ..]
+        ),
         "{:?}",
         answer.partial
     );
@@ -142,8 +154,8 @@ async fn parameters_out_of_bounds_are_refused() {
     insta::assert_snapshot!(refused(|it| it.limit = 0).await, @"limit must be between 1 and 1000, not 0");
     insta::assert_snapshot!(refused(|it| it.limit = 1_001).await, @"limit must be between 1 and 1000, not 1001");
     insta::assert_snapshot!(refused(|it| it.spans_per_trace = 101).await, @"spans per trace must be between 0 and 100, not 101");
-    insta::assert_snapshot!(refused(|it| it.time_range = 5..4).await, @"the time range ends before it starts");
-    insta::assert_snapshot!(refused(|it| it.query = "{ .a == 1 }".to_owned()).await, @"");
+    insta::assert_snapshot!(refused(|it| (it.time_range.start, it.time_range.end) = (5, 4)).await, @"the time range ends before it starts");
+    insta::assert_snapshot!(refused(|it| it.query = "{ .a == 1 }".to_owned()).await, @"line 1, column 6: `==` is no operator; write `=`");
     insta::assert_snapshot!(refused(|it| it.query = "{ } | rate()".to_owned()).await, @"this is a metrics query, and a search finds traces: end it before the metrics function");
 }
 
@@ -155,4 +167,33 @@ async fn what_is_not_supported_yet_says_where() {
         QueryError::Unsupported { position, .. } => assert_eq!(&query[position], "parent.x"),
         error => panic!("{error:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_named_and_the_rest_is_found() {
+    let loaded = load("trace 1\n  a 0+1").await;
+    loaded.store.flush().await.unwrap();
+    for batch in crate::notation::batches("trace 2\n  b 1+1") {
+        loaded.store.append(batch).await.unwrap();
+    }
+    let table = loaded.directory.path().join("cold");
+    let files = std::fs::read_dir(table)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut damaged = files.filter(|path| path.extension().is_some_and(|it| it == "parquet"));
+    let damaged = damaged.next().unwrap();
+    std::fs::write(&damaged, b"no parquet").unwrap();
+    let answer = loaded.engine.search(request("{ }")).await.unwrap();
+    assert_eq!(answer.traces.len(), 1);
+    let name = damaged.file_name().unwrap().to_str().unwrap();
+    match &answer.partial[..] {
+        [reason @ PartialReason::Unreadable { .. }] => {
+            assert!(reason.to_string().contains(name), "{reason}");
+        }
+        partial => panic!("{partial:?}"),
+    }
+    let id = crate::notation::trace_id(1);
+    let trace = loaded.engine.trace(id).await.unwrap().unwrap();
+    assert!(trace.batch.is_empty());
+    assert_eq!(trace.partial.len(), 1);
 }
