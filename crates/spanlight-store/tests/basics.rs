@@ -152,7 +152,8 @@ async fn a_trace_is_found_on_any_page() {
     assert!(counts(&store, &by_id(&[18_000])).await.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// On a runtime of one thread: what blocks must not be on it.
+#[tokio::test]
 async fn many_flushes_and_restarts_keep_everything() {
     let directory = tempfile::tempdir().unwrap();
     let options = StoreOptions::new(directory.path());

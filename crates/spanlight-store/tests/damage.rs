@@ -68,6 +68,26 @@ async fn a_damaged_record_costs_only_itself_and_is_kept_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_was_only_begun_is_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = store_with(directory.path(), 2).await;
+    let log = directory.path().join("log");
+    let segment = only_file(&log);
+    let whole = fs::read(&segment).unwrap();
+    // A torn tail in the last segment with a record, and two segments after it that have none.
+    fs::write(&segment, &whole[..whole.len() - 7]).unwrap();
+    fs::write(log.join("00000000000000000002.log"), &whole[..32]).unwrap();
+    fs::write(log.join("00000000000000000003.log"), "").unwrap();
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(numbers(&store).await, [1]);
+    let damage = store.statistics().damage;
+    assert_eq!(damage.records, 0);
+    assert!(damage.cut_bytes > 0);
+    store.append(batch([3])).await.unwrap();
+    assert!(log.join("00000000000000000004.log").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_of_a_newer_version_is_not_touched() {
     let directory = tempfile::tempdir().unwrap();
     let options = store_with(directory.path(), 1).await;

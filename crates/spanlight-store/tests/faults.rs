@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use spanlight_store::{AppendError, Clock, FlushError, Store, StoreOptions};
+use spanlight_store::{AppendError, Clock, FlushError, OpenError, Store, StoreOptions};
 
 use crate::support::disk::{ForgetfulDisk, Operation};
 use crate::support::{batch, numbers};
@@ -35,6 +35,20 @@ async fn append_at_last(store: &Store, number: u64) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("the log never healed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_takes_nothing_is_not_opened() {
+    let disk = ForgetfulDisk::default();
+    disk.set_capacity(Some(10));
+    let error = Store::open(options(&disk)).await.unwrap_err();
+    assert!(matches!(error, OpenError::NotWritable { .. }), "{error}");
+    assert!(
+        error.to_string().contains("/data/spanlight.json"),
+        "{error}"
+    );
+    disk.set_capacity(None);
+    Store::open(options(&disk)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,9 +66,9 @@ impl Recovery<'_> {
             sequence_max: self.committed,
             ..Recovered::default()
         };
+        let numbered = self.without_empty(numbered, &mut recovered)?;
         let last = numbered.len().saturating_sub(1);
-        for (position, (number, entry)) in numbered.into_iter().enumerate() {
-            recovered.segment_number_max = number;
+        for (position, (_, entry)) in numbered.into_iter().enumerate() {
             let path = self.log_dir.join(&entry.name);
             self.segment(&path, position == last, &mut recovered)?;
         }
@@ -81,6 +81,25 @@ impl Recovery<'_> {
             );
         }
         Ok(recovered)
+    }
+
+    /// Removes segments that were begun and have no record; what is left ends with the one that was written last.
+    fn without_empty(
+        &self,
+        numbered: Vec<(u64, Entry)>,
+        recovered: &mut Recovered,
+    ) -> Result<Vec<(u64, Entry)>, OpenError> {
+        let mut kept = Vec::with_capacity(numbered.len());
+        for (number, entry) in numbered {
+            recovered.segment_number_max = number;
+            if entry.stat.length > SEGMENT_HEADER_BYTES as u64 {
+                kept.push((number, entry));
+                continue;
+            }
+            let path = self.log_dir.join(&entry.name);
+            self.disk.remove(&path).map_err(disk_error(&path))?;
+        }
+        Ok(kept)
     }
 
     fn segment(
@@ -97,11 +116,6 @@ impl Recovery<'_> {
                     path: path.to_owned(),
                     reason: format!("{error}; run a newer version, or choose another directory"),
                 });
-            }
-            // A crash while the segment was begun; no record of it was acknowledged.
-            Err(HeaderError::Damaged) if bytes.len() <= SEGMENT_HEADER_BYTES && is_last => {
-                recovered.damage.cut_bytes += bytes.len() as u64;
-                return self.disk.remove(path).map_err(disk_error(path));
             }
             // The records have checksums of their own.
             Err(HeaderError::Damaged) => self.set_aside(path, &bytes, 0, recovered),
