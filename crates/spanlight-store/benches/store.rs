@@ -84,7 +84,7 @@ fn append(criterion: &mut Criterion) {
                 let appends = batches.iter().map(|batch| store.append(batch.clone()));
                 let done = runtime.block_on(futures::future::join_all(appends));
                 done.into_iter().for_each(Result::unwrap);
-                if store.statistics().hot.bytes > 2 << 30 {
+                if store.statistics().hot.bytes > 512 << 20 {
                     runtime.block_on(store.flush()).unwrap();
                 }
             });

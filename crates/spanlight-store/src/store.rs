@@ -233,14 +233,17 @@ impl Store {
     /// Whether the store does its job.
     #[must_use]
     pub fn health(&self) -> Health {
+        let failure = self.inner.report.failure.load_full();
+        let flush_failure = failure.map(|reason| (*reason).clone());
+        let stopped = || {
+            let reason = "the store's background task stopped; restart Spanlight";
+            self.inner
+                .is_maintenance_stopped()
+                .then(|| reason.to_owned())
+        };
         Health {
             unwritable: self.inner.log.unwritable().map(|reason| (*reason).clone()),
-            flush_failure: self
-                .inner
-                .report
-                .failure
-                .load_full()
-                .map(|reason| (*reason).clone()),
+            flush_failure: flush_failure.or_else(stopped),
         }
     }
 
@@ -289,6 +292,16 @@ impl Store {
         self.inner.log.close();
         let log = Arc::clone(&self.inner.log);
         task::spawn_blocking(move || log.join()).await.ok();
+    }
+}
+
+impl Inner {
+    fn is_maintenance_stopped(&self) -> bool {
+        let task = self
+            .maintenance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        task.as_ref().is_some_and(JoinHandle::is_finished)
     }
 }
 

@@ -210,6 +210,45 @@ async fn small_batches_are_merged_in_memory_and_stay_the_same_spans() {
     assert_eq!(numbers(&store).await, Vec::from_iter(expected));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_senders_with_little_memory_lose_nothing() {
+    let disk = ForgetfulDisk::default();
+    let mut options = options(&disk);
+    options.hot_bytes = 192 << 10;
+    options.segment_bytes = 20_000;
+    options.maintenance_interval = Duration::from_millis(1);
+    let store = Store::open(options.clone()).await.unwrap();
+    let senders = (0..8_u64).map(|sender| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for round in 0..60 {
+                let first = (sender * 60 + round) * 10;
+                let spans = batch(first..first + 1 + round % 10);
+                while let Err(error) = store.append(spans.clone()).await {
+                    assert!(matches!(error, AppendError::Overloaded { .. }), "{error}");
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            }
+        })
+    });
+    let senders: Vec<_> = senders.collect();
+    while !senders.iter().all(tokio::task::JoinHandle::is_finished) {
+        // Panics when a span is there twice.
+        numbers(&store).await;
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let sent = (0..480_u64).flat_map(|batch| batch * 10..batch * 10 + 1 + (batch % 60) % 10);
+    let sent = Vec::from_iter(sent);
+    assert_eq!(numbers(&store).await, sent);
+    assert!(store.statistics().flush.commits > 1);
+    store.close().await;
+    disk.restart(0);
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(numbers(&store).await, sent);
+}
+
 #[derive(Debug, Default)]
 struct HandClock(AtomicI64);
 

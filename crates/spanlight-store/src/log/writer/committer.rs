@@ -46,6 +46,10 @@ struct AnswerAtEnd(Arc<Shared>);
 
 impl Drop for AnswerAtEnd {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let reason = "the log's thread stopped; restart Spanlight".to_owned();
+            self.0.unwritable.store(Some(Arc::new(reason)));
+        }
         let mut queue = self.0.lock();
         queue.closed = true;
         queue.commands.clear();
