@@ -47,7 +47,7 @@ pub(crate) struct AggregateFilter {
     pub(crate) argument: Option<Node>,
     pub(crate) operator: Comparison,
     pub(crate) value: Scalar<'static>,
-    /// The aggregate as the query has it.
+    /// The aggregate in canonical form, such as `max(.a * 2)`.
     pub(crate) text: String,
 }
 
@@ -80,17 +80,19 @@ impl Needs {
 }
 
 impl Plan {
-    /// Compiles a query; `text` is what it was parsed from.
-    pub(crate) fn compile(query: &Query, text: &str) -> Result<Self, QueryError> {
-        let Root::Search(pipeline) = &query.root else {
-            return Err(QueryError::Unsupported {
-                message: "this is a metrics query, and a search finds traces: end it before the metrics function"
-                    .to_owned(),
-                position: 0..text.len(),
-            });
+    /// Compiles a query.
+    pub(crate) fn compile(query: &Query) -> Result<Self, QueryError> {
+        let pipeline = match &query.root {
+            Root::Search(pipeline) => pipeline,
+            Root::Metrics(metrics) => {
+                return Err(QueryError::Unsupported {
+                    message: "this is a metrics query, and a search finds traces: end it before the metrics function"
+                        .to_owned(),
+                    position: metrics.position.clone(),
+                });
+            }
         };
         let mut compiler = Compiler {
-            text,
             fields: Fields::default(),
             filters: Vec::new(),
         };
@@ -104,13 +106,12 @@ impl Plan {
     }
 }
 
-struct Compiler<'t> {
-    text: &'t str,
+struct Compiler {
     fields: Fields,
     filters: Vec<Filter>,
 }
 
-impl Compiler<'_> {
+impl Compiler {
     fn stages(&mut self, pipeline: &Pipeline) -> Result<(Vec<Stage>, Needs), QueryError> {
         let mut needs = Vec::new();
         let mut stages = Vec::with_capacity(pipeline.stages.len());
@@ -124,7 +125,7 @@ impl Compiler<'_> {
                 StageNode::Filter(filter) => Some(Stage::Filter(self.aggregate(filter)?)),
                 StageNode::GroupBy(expression) => Some(Stage::GroupBy {
                     value: Node::compile(expression, &mut self.fields)?,
-                    text: format!("by({})", self.source(expression)),
+                    text: format!("by({})", expression.node),
                 }),
                 StageNode::Coalesce => Some(Stage::Coalesce),
                 StageNode::Select(fields) => {
@@ -142,14 +143,6 @@ impl Compiler<'_> {
             stages.insert(0, Stage::Spansets(Spansets::Filter(every)));
         }
         Ok((stages, Needs::All(needs)))
-    }
-
-    /// The text of a node, as the query has it.
-    fn source<T>(&self, node: &spanlight_traceql::ast::Located<T>) -> &str {
-        self.text
-            .get(node.position.clone())
-            .unwrap_or_default()
-            .trim()
     }
 
     fn select(
@@ -237,7 +230,7 @@ impl Compiler<'_> {
                 .transpose()?,
             operator,
             value: Scalar::of_static(value),
-            text: self.source(&filter.left).to_owned(),
+            text: filter.left.node.to_string(),
         })
     }
 }

@@ -35,6 +35,9 @@ const FIRST_WAVE_SPANS: usize = 100_000;
 /// Traces that are loaded at once, at first and at most.
 const CHUNK_TRACES: std::ops::Range<usize> = 32..1_024;
 
+/// The part of the time limit after which scans stop.
+const SCAN_SHARE: f64 = 0.8;
+
 /// The whole query when the text is blank.
 const EVERYTHING: &str = "{ }";
 
@@ -49,7 +52,7 @@ pub(crate) async fn run(
         "" => EVERYTHING,
         _ => &request.query,
     };
-    let plan = Plan::compile(&spanlight_traceql::parse(text)?, text)?;
+    let plan = Plan::compile(&spanlight_traceql::parse(text)?)?;
     let cursor = request.cursor.as_deref();
     let cursor = cursor
         .map(|cursor| Cursor::of_text(cursor, text))
@@ -58,6 +61,7 @@ pub(crate) async fn run(
         Some(cursor) => (cursor.time_range, Some(cursor.after)),
         None => (request.time_range.clone(), None),
     };
+    let started = Instant::now();
     let mut search = Search {
         conditions: Arc::new(Conditions::of(&plan)),
         plan: Arc::new(plan),
@@ -71,7 +75,8 @@ pub(crate) async fn run(
         snapshot,
         limits,
         memory: Arc::clone(memory),
-        deadline: Instant::now() + limits.search_time_limit,
+        deadline: started + limits.search_time_limit,
+        scan_deadline: started + limits.search_time_limit.mul_f64(SCAN_SHARE),
         report: Arc::new(ScanReport::default()),
         answer: SearchAnswer::default(),
         cancelled: Cancelled::default(),
@@ -124,6 +129,8 @@ struct Search<'l> {
     limits: &'l QueryLimits,
     memory: Arc<dyn MemoryPool>,
     deadline: Instant,
+    /// Earlier, so that there is time to decide what a scan found.
+    scan_deadline: Instant,
     report: Arc<ScanReport>,
     answer: SearchAnswer,
     cancelled: Cancelled,
@@ -190,7 +197,7 @@ impl Search<'_> {
         let conditions = Arc::clone(&self.conditions);
         let plan = CandidateExec::new(Arc::new(scan), conditions, window);
         let mut batches = execute_stream(Arc::new(plan), Arc::new(TaskContext::default()))?;
-        while let Some(batch) = self.in_time(batches.next()).await? {
+        while let Some(batch) = self.before(self.scan_deadline, batches.next()).await? {
             for candidate in candidates::read(&batch?) {
                 self.front.add(candidate).map_err(|_| self.memory_full())?;
             }
@@ -268,11 +275,15 @@ impl Search<'_> {
     }
 
     async fn in_time<F: Future>(&self, future: F) -> Result<F::Output, Stop> {
+        self.before(self.deadline, future).await
+    }
+
+    async fn before<F: Future>(&self, deadline: Instant, future: F) -> Result<F::Output, Stop> {
         // A future that is always ready would never see the deadline.
-        if Instant::now() >= self.deadline {
+        if Instant::now() >= deadline {
             return Err(self.time_is_up());
         }
-        timeout_at(self.deadline, future)
+        timeout_at(deadline, future)
             .await
             .map_err(|_| self.time_is_up())
     }

@@ -207,6 +207,7 @@ impl Bound<'_> {
                     known.get(name, || test.passes(&self.value(slot, domain.at(item))))
                 });
             }
+            Accessor::Span(keys) if keys.is_empty() && !test.passes(&Scalar::Nil) => items.clear(),
             Accessor::Span(keys) => {
                 let mut attribute = AttributeTest::new(self, keys, test);
                 items.retain(|&item| attribute.passes(row(item)));
@@ -214,6 +215,9 @@ impl Bound<'_> {
             Accessor::Any(keys, resources) => {
                 let resources: Vec<bool> =
                     resources.iter().map(|value| test.passes(value)).collect();
+                if keys.is_empty() && !resources.contains(&true) {
+                    return Vec::new();
+                }
                 let mut attribute = AttributeTest::new(self, keys, test);
                 items.retain(|&item| {
                     let resource = || resources[self.columns.resources.value(row(item)) as usize];
