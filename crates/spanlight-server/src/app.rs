@@ -7,18 +7,17 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use spanlight_query::QueryEngine;
 use spanlight_store::Store;
 use tokio::sync::Semaphore;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::addresses::Addresses;
 use crate::api::{self, Failure};
 use crate::config::Limits;
 use crate::metrics::Metrics;
-use crate::{operations, pages, tempo};
+use crate::{operations, pages, panic, tempo};
 
 /// What the handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,7 +60,7 @@ pub(crate) fn router(app: App) -> Router {
         .nest("/api/v1", api::router())
         .nest("/tempo", tempo::router())
         .fallback(not_found)
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(panic::layer())
         .layer(middleware::from_fn_with_state(app.clone(), observe))
         .layer(CompressionLayer::new())
         .with_state(app)
@@ -102,23 +101,4 @@ async fn not_found(request: Request) -> Response {
         return tempo::not_found();
     }
     pages::not_found(path)
-}
-
-/// A defect of ours must not look like an empty answer, nor take the connection with it.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature is the layer's"
-)]
-fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
-    let message = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("a panic without a message");
-    tracing::error!(error = message, "a request panicked");
-    (
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal error; the log of the server says more\n",
-    )
-        .into_response()
 }

@@ -5,67 +5,41 @@ use std::sync::Arc;
 use axum::Router;
 use spanlight_query::{QueryEngine, QueryLimits};
 use spanlight_store::{FsyncPolicy, Store, StoreOptions};
-use tokio::net::TcpListener;
 
 use crate::addresses::Addresses;
 use crate::app::App;
 use crate::config::{Fsync, Settings};
-use crate::connection::Endpoint;
 use crate::error::StartError;
-use crate::listen::Listeners;
 use crate::metrics::Metrics;
+use crate::panic;
 use crate::receive::{self, Admission, Receiver};
 
-/// A server that only needs to be run.
+/// The parts of a server, ready to be put on its ports.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) store: Store,
-    pub(crate) addresses: Addresses,
-    pub(crate) endpoints: Vec<Endpoint>,
+    /// Pages and queries.
+    pub(crate) http: Router,
+    pub(crate) otlp_http: Router,
+    pub(crate) otlp_grpc: Router,
 }
 
-/// Binds the ports, opens the store, and puts the routes on the ports.
-pub(crate) async fn build(settings: &Settings) -> Result<Parts, StartError> {
-    let listeners = Listeners::bind(settings).await?;
-    let addresses = listeners.addresses();
+/// Opens the store and wires the parts together. `addresses` is what the server listens on.
+pub(crate) async fn build(settings: &Settings, addresses: &Addresses) -> Result<Parts, StartError> {
     let store = Store::open(store_options(settings)).await?;
     let limits = &settings.limits;
     let admission = Arc::new(Admission::new(limits.in_flight_bytes.bytes()));
     let metrics = Arc::new(Metrics::new(store.clone(), Arc::clone(&admission)));
     let receiver = Receiver::new(store.clone(), Arc::clone(&metrics), admission, limits);
-    let app = App::new(
-        store.clone(),
-        QueryEngine::new(store.clone(), query_limits(settings)),
-        metrics,
-        addresses.clone(),
-        limits,
-    );
-    let routers = [
-        (listeners.http, crate::app::router(app)),
-        (
-            listeners.otlp_http,
-            receive::http_router(receiver.clone(), &settings.receivers.cors_origins),
-        ),
-        (listeners.otlp_grpc, receive::grpc_router(receiver)),
-    ];
-    let endpoints = routers
-        .into_iter()
-        .filter_map(|(listener, router)| Some(endpoint(listener?, router, settings)))
-        .collect();
+    let engine = QueryEngine::new(store.clone(), query_limits(settings));
+    let app = App::new(store.clone(), engine, metrics, addresses.clone(), limits);
+    let origins = &settings.receivers.cors_origins;
     Ok(Parts {
         store,
-        addresses,
-        endpoints,
+        http: crate::app::router(app),
+        otlp_http: receive::http_router(receiver.clone(), origins).layer(panic::layer()),
+        otlp_grpc: receive::grpc_router(receiver).layer(panic::layer()),
     })
-}
-
-fn endpoint(listener: TcpListener, router: Router, settings: &Settings) -> Endpoint {
-    Endpoint {
-        listener,
-        router,
-        connections_max: settings.limits.connections,
-        head_read_time: settings.limits.request_read_time,
-    }
 }
 
 fn store_options(settings: &Settings) -> StoreOptions {

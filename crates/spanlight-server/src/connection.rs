@@ -38,8 +38,10 @@ pub(crate) struct Endpoint {
     pub(crate) listener: TcpListener,
     pub(crate) router: Router,
     pub(crate) connections_max: usize,
-    /// How long a client may take for a request's head.
-    pub(crate) head_read_time: Duration,
+    /// How long a connection may stay open without a byte.
+    pub(crate) first_byte_time: Duration,
+    /// How long a client may take for the head of a request, the time between two requests included.
+    pub(crate) head_time: Duration,
 }
 
 /// The two steps of a shutdown.
@@ -116,7 +118,7 @@ impl Endpoint {
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.head_read_time)
+            .header_read_timeout(self.head_time)
             .max_buf_size(HEADER_BYTES_MAX * 2);
         builder
             .http2()
@@ -126,7 +128,7 @@ impl Endpoint {
             .max_header_list_size(HEADER_BYTES_MAX as u32)
             .max_concurrent_streams(STREAMS_MAX);
         let watcher = graceful.watcher();
-        let first_byte_time = self.head_read_time;
+        let first_byte_time = self.first_byte_time;
         async move {
             // The timer for heads starts when the version of HTTP is known, which takes a first byte.
             let mut first_byte = [0];

@@ -16,8 +16,10 @@ mod listen;
 mod metrics;
 mod operations;
 mod pages;
+mod panic;
 mod receive;
 mod serve;
+mod stage;
 mod tempo;
 
 pub use addresses::Addresses;

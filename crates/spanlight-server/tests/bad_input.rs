@@ -224,7 +224,7 @@ async fn other_methods_and_paths_say_what_is_there() {
 
 #[tokio::test]
 async fn who_dawdles_is_cut_off() {
-    let server = Fixture::with(&["limits.request_read_time=300ms"]).await;
+    let server = Fixture::with(&["limits.request_read_time=300ms", "limits.idle_time=300ms"]).await;
     let address = server.otlp_http.trim_start_matches("http://").to_owned();
     for begin in [
         "",

@@ -141,8 +141,10 @@ settings! {
         request_bytes_decompressed: ByteSize = ByteSize::mebibytes(64),
         /// Bytes of requests that are being received, over the whole process; beyond them senders are told to retry.
         in_flight_bytes: ByteSize = ByteSize::mebibytes(128),
-        /// How long a request may take to arrive.
+        /// How long a request's body may take to arrive, and a connection's first byte.
         request_read_time: Duration = Duration::from_secs(30),
+        /// How long a connection may be silent between requests, and how long a request's head may take.
+        idle_time: Duration = Duration::from_secs(120),
         /// Connections open at one time, on each listener.
         connections: usize = 4096,
         /// Memory of the hot tier; beyond it spans are written to the table early, then senders are told to retry.
