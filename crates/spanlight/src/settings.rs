@@ -63,9 +63,9 @@ pub(crate) fn start_quiet_log(settings: &Settings, colour: ColorChoice) {
 }
 
 fn log_from(level: LevelFilter, format: LogFormat, colour: ColorChoice) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(level.into())
-        .from_env_lossy();
+    // The level is Spanlight's own; of libraries only warnings are news. `RUST_LOG` has the last word.
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("warn,spanlight={level}")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
