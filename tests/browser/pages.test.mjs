@@ -184,7 +184,7 @@ describe('a store with traces', () => {
     const hostile = `/trace/${traceId('hostile')}?span=${spanId('hostile', 'root')}`;
     for (const path of [search(`{ trace:id = "${traceId('hostile')}" }`), search(HOSTILE), hostile]) {
       await page.goto(server.page + path);
-      await page.getByText(HOSTILE).first().waitFor();
+      await page.locator('#content').getByText(HOSTILE).locator('visible=true').first().waitFor();
       assert.equal(await page.locator('img[src="x"]').count(), 0);
     }
   }, { expected: /400/ }));
@@ -226,7 +226,7 @@ describe('a store with traces', () => {
   for (const colorScheme of ['light', 'dark']) {
     test(`the pages are ${colorScheme} where the system is`, () => withPage(browser, server, async (page) => {
       const luminance = () => page.evaluate(() => {
-        const [red, green, blue] = getComputedStyle(document.body).backgroundColor.match(/[\d.]+/g).map(Number);
+        const [red, green, blue] = getComputedStyle(document.documentElement).backgroundColor.match(/[\d.]+/g).map(Number);
         return (red + green + blue) / 3;
       });
       const views = {

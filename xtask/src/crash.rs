@@ -26,7 +26,7 @@ use crate::{
 /// Small limits, so that a kill often meets a flush to the table or the cut of the log.
 const SETTINGS: [&str; 2] = ["limits.hot_bytes=1MiB", "storage.hot_window=1s"];
 /// How many traces of earlier rounds are looked at again after each kill; those of the last round all are.
-const OLD_TRACES_CHECKED: usize = 100;
+const OLD_TRACES_CHECKED: usize = 40;
 /// How many connections check at one time.
 const CHECKERS: usize = 4;
 
@@ -127,10 +127,11 @@ fn start_and_check(
     random: &mut Random,
 ) -> Result<(Server, usize)> {
     let server = launch.start()?;
-    // First what was acknowledged before the kill, then, with what is sent again, all of it.
-    let mut verdict = check(ledger, random, server.addresses.http)?;
-    sender::send_again(ledger, server.addresses.otlp_http)?;
-    verdict.add(&check(ledger, random, server.addresses.http)?);
+    // What was acknowledged before the kill; then what is acknowledged now that it is sent again.
+    let acknowledged = ledger.to_check(random, OLD_TRACES_CHECKED);
+    let mut verdict = check(ledger, &acknowledged, server.addresses.http)?;
+    let again = sender::send_again(ledger, server.addresses.otlp_http)?;
+    verdict.add(&check(ledger, &again, server.addresses.http)?);
     if !verdict.is_good() {
         bail!(
             "the server broke its promise: {verdict}; its log ends with\n{}",
@@ -166,10 +167,9 @@ fn load(
     })
 }
 
-/// Looks for what the ledger says must be there.
-fn check(ledger: &Ledger, random: &mut Random, address: SocketAddr) -> Result<Verdict> {
-    let numbers: BTreeSet<u64> = ledger.to_check(random, OLD_TRACES_CHECKED);
-    let queue = Mutex::new(numbers.into_iter());
+/// Looks for these traces, which must be there.
+fn check(ledger: &Ledger, numbers: &BTreeSet<u64>, address: SocketAddr) -> Result<Verdict> {
+    let queue = Mutex::new(numbers.iter());
     thread::scope(|scope| {
         let checkers: Vec<_> = (0..CHECKERS)
             .map(|_| {
@@ -184,7 +184,7 @@ fn check(ledger: &Ledger, random: &mut Random, address: SocketAddr) -> Result<Ve
                         let Some(number) = next else {
                             return Ok(verdict);
                         };
-                        ledger.check(number, &mut client, &mut verdict)?;
+                        ledger.check(*number, &mut client, &mut verdict)?;
                     }
                 })
             })

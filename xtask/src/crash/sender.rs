@@ -1,6 +1,7 @@
 //! Clients as they are: each sends one request after another, and repeats what was not acknowledged.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     ops::Range,
     thread,
@@ -56,23 +57,25 @@ pub(super) fn send(
         if over {
             break;
         }
-        thread::sleep(Duration::from_millis(random.below(10)));
+        thread::sleep(Duration::from_millis(random.below(30)));
     }
     Ok(requests)
 }
 
 /// Repeats what was not acknowledged before the kill, as clients do. Some of it may have been stored already; from now
-/// on it has to be there, once.
-pub(super) fn send_again(ledger: &mut Ledger, address: SocketAddr) -> Result<()> {
+/// on it has to be there, once. Returns the numbers of its traces.
+pub(super) fn send_again(ledger: &mut Ledger, address: SocketAddr) -> Result<BTreeSet<u64>> {
     let mut client = Client::new(address);
     let seed = ledger.seed();
+    let mut again = BTreeSet::new();
     for request in ledger.unacknowledged() {
         while let Some(wait) = request.post(seed, &mut client)? {
             thread::sleep(wait);
         }
         request.acknowledged = true;
+        again.extend(request.traces.clone());
     }
-    Ok(())
+    Ok(again)
 }
 
 /// An answer that the server may not give to these requests.
