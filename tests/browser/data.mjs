@@ -94,15 +94,21 @@ export function brokerTrace(name, startMs) {
 
 /** Many small traces of several shapes, so that there is something to choose from. */
 export function smallTraces(count, nowMs) {
-  const services = ['checkout', 'catalogue', 'user-registration', 'greeter', 'image-resize'];
+  const functions = [
+    ['checkout', 'GET /orders/{id}', 'read order'],
+    ['catalogue', 'GET /products', 'query products'],
+    ['user-registration', 'POST /users', 'store user'],
+    ['greeter', 'greet', 'render greeting'],
+    ['image-resize', 'resize image', 'encode image'],
+  ];
   return Array.from({ length: count }, (_, number) => {
-    const service = services[number % services.length];
+    const [service, name, work] = functions[number % functions.length];
     // Spread over three decades, the same each time.
     const ms = 3 * 10 ** (((number * 37) % 100) / 40);
     const error = number % 9 === 4 ? 'upstream failed' : undefined;
     return trace(`small ${number}`, nowMs - 20_000 - number * 26_000, [
-      { id: 'root', service, name: `${service} handler`, kind: 'server', at: 0, ms, error, attributes: { 'faas.coldstart': number % 11 === 3, 'small.number': number } },
-      { id: 'work', parent: 'root', service, name: 'work', at: ms * 0.2, ms: ms * 0.5 },
+      { id: 'root', service, name, kind: 'server', at: 0, ms, error, attributes: { 'faas.coldstart': number % 11 === 3, 'small.number': number } },
+      { id: 'work', parent: 'root', service, name: work, at: ms * 0.2, ms: ms * 0.5 },
     ]);
   }).flat();
 }

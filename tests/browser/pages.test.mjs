@@ -222,6 +222,19 @@ describe('a store with traces', () => {
     await row(page, /checkout POST \/orders/).getByText('POST /orders').click();
     await page.locator('#panel', { hasText: 'u-4711' }).waitFor();
   }, { javaScriptEnabled: false }));
+});
+
+describe('the pages of a usual store', () => {
+  let server;
+  before(async () => {
+    server = await startServer();
+    const now = Date.now();
+    await server.send(smallTraces(60, now));
+    for (const [number, seconds] of [14, 190, 520, 980].entries()) {
+      await server.send(brokerTrace(`order ${number}`, now - seconds * 1000));
+    }
+  });
+  after(() => server?.stop());
 
   for (const colorScheme of ['light', 'dark']) {
     test(`the pages are ${colorScheme} where the system is`, () => withPage(browser, server, async (page) => {
@@ -231,7 +244,7 @@ describe('a store with traces', () => {
       });
       const views = {
         search: '/?start=now-1h',
-        trace: `${broker}?span=${spanId('broker', 'call-b')}`,
+        trace: `/trace/${traceId('order 0')}?span=${spanId('order 0', 'call-b')}`,
       };
       for (const [name, path] of Object.entries(views)) {
         await page.goto(server.page + path);
