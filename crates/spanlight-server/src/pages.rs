@@ -40,10 +40,10 @@ async fn assets(Path(name): Path<String>, headers: HeaderMap) -> Response {
     (cache, typed(asset.content_type, asset.bytes.into())).into_response()
 }
 
-/// A page, which depends on the moment and is not to be kept.
+/// A page, which depends on the moment: it is asked for again, but for the browser's way back.
 fn html(text: String) -> Response {
     (
-        [(header::CACHE_CONTROL, "no-store")],
+        [(header::CACHE_CONTROL, "no-cache")],
         typed(HTML, text.into()),
     )
         .into_response()

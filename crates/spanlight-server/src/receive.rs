@@ -12,6 +12,7 @@ mod http;
 mod other_signals;
 mod refusal;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use spanlight_store::Store;
 use spanlight_wire::otlp::{decode_json, decode_protobuf};
 use spanlight_wire::{DecodeError, DecodeLimits, Decoded};
+use tokio::sync::Semaphore;
 
 use crate::clock::unix_nano_now;
 use crate::config::Limits;
@@ -44,6 +46,8 @@ pub(crate) struct Receiver {
     admission: Arc<Admission>,
     other_signals: Arc<OtherSignals>,
     decode_limits: Arc<DecodeLimits>,
+    /// As many large bodies are decoded at one time as there are cores: more would take memory and gain nothing.
+    decoding: Arc<Semaphore>,
     pub(crate) limits: ReceiveLimits,
 }
 
@@ -91,6 +95,9 @@ impl Receiver {
                 links_per_span: limits.links_per_span,
                 ..DecodeLimits::default()
             }),
+            decoding: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(1, NonZero::get),
+            )),
             limits: ReceiveLimits {
                 bytes: limits.request_bytes.bytes(),
                 bytes_decompressed: limits.request_bytes_decompressed.bytes(),
@@ -112,6 +119,10 @@ impl Receiver {
         self.store.append(batch).await?;
         self.metrics.received(protocol, spans, &report);
         self.metrics.acknowledged(protocol, started.elapsed());
+        if let Some(message) = &report.message {
+            // What clients get wrong is for them to see, and for the metrics; a log that they can fill helps nobody.
+            tracing::debug!(%message, "a request was kept in part");
+        }
         Ok(Accepted {
             rejected_spans: report.rejected_spans,
             message: report.message.unwrap_or_default(),
@@ -138,6 +149,8 @@ impl Receiver {
         if inline {
             return work();
         }
+        // The semaphore is never closed.
+        let _place = self.decoding.acquire().await.ok();
         tokio::task::spawn_blocking(work)
             .await
             .unwrap_or_else(|panic| Err(Refusal::Internal(panic.to_string())))

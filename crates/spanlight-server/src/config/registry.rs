@@ -140,7 +140,7 @@ settings! {
         /// Largest request body, decompressed.
         request_bytes_decompressed: ByteSize = ByteSize::mebibytes(64),
         /// Bytes of requests that are being received, over the whole process; beyond them senders are told to retry.
-        in_flight_bytes: ByteSize = ByteSize::mebibytes(128),
+        in_flight_bytes: ByteSize = ByteSize::mebibytes(96),
         /// How long a request's body may take to arrive, and a connection's first byte.
         request_read_time: Duration = Duration::from_secs(30),
         /// How long a connection may be silent between requests, and how long a request's head may take.

@@ -116,3 +116,19 @@ fn the_printed_configuration_is_a_configuration() {
     retention = "off" # from --set
     "#);
 }
+
+#[test]
+fn the_page_about_the_configuration_has_every_setting_and_its_default() {
+    let page = include_str!("../../../../docs/configuration.md");
+    for entry in Settings::default().entries() {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` |", entry.name)));
+        let row = row.unwrap_or_else(|| panic!("{} is not on the page", entry.name));
+        let default = match entry.value.trim_matches('"') {
+            "[]" => "| none |".to_owned(),
+            value => format!("| `{value}` |"),
+        };
+        assert!(row.contains(&default), "{row} is not {default}");
+    }
+}

@@ -170,9 +170,7 @@ impl UnaryService<Bytes> for Export {
             match call.run(request.into_inner()).await {
                 Ok(response) => Ok(tonic::Response::new(response)),
                 Err(refusal) => {
-                    if let Refusal::Internal(message) = &refusal {
-                        tracing::error!(error = %message, "a request failed");
-                    }
+                    refusal.log();
                     Err(refusal.grpc_status())
                 }
             }

@@ -126,9 +126,7 @@ impl Receiver {
     fn refuse_http(&self, format: Format, refusal: &Refusal) -> Response {
         self.metrics
             .answered(format.protocol(), refusal.http_status().as_str());
-        if let Refusal::Internal(message) = refusal {
-            tracing::error!(error = %message, "a request failed");
-        }
+        refusal.log();
         format.refused(refusal)
     }
 }
