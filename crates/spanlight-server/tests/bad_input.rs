@@ -6,7 +6,9 @@ use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::fixture::{Answer, Fixture, hex, now_unix_nano, order, request, span, trace_id};
+use crate::fixture::{
+    Answer, Fixture, attribute, hex, now_unix_nano, order, request, span, text, trace_id,
+};
 use crate::grpc::{self, TRACES, frame};
 use crate::receive::gzip;
 
@@ -184,6 +186,52 @@ async fn one_bad_span_of_a_hundred_is_left_out() {
         .metric("spanlight_spans_rejected_total{protocol=\"otlp_http_protobuf\",reason=\"zero_span_id\"}")
         .await;
     assert!((rejected - 1.0).abs() < 0.5);
+}
+
+#[tokio::test]
+async fn a_huge_value_is_kept_and_a_flood_of_attributes_is_cut() {
+    let server = Fixture::start().await;
+    let now = now_unix_nano();
+    let mut huge = span(1, 1, 0, "huge", now, now + 1);
+    huge.attributes = vec![attribute("text", text(&"x".repeat(1 << 20)))];
+    let mut flood = span(1, 2, 1, "flood", now, now + 1);
+    flood.attributes = vec![attribute("k", text("v")); 1_000_000];
+    server
+        .send(&request(
+            "shop",
+            vec![huge, flood, span(1, 3, 1, "neighbour", now, now + 1)],
+        ))
+        .await;
+    let trace = server
+        .get(&format!("/api/v1/traces/{}", hex(&trace_id(1))))
+        .await
+        .json();
+    let named = |name: &str| {
+        let spans = trace["spans"].as_array().unwrap().iter();
+        spans
+            .into_iter()
+            .find(|span| span["name"] == name)
+            .unwrap()
+            .clone()
+    };
+    let value = &named("huge")["attributes"][0]["value"]["stringValue"];
+    assert_eq!(value.as_str().unwrap().len(), 1 << 20);
+    assert_eq!(
+        named("flood")["attributes"].as_array().unwrap().len(),
+        1_024
+    );
+    assert_eq!(
+        named("flood")["dropped_attributes_count"],
+        1_000_000 - 1_024
+    );
+    assert_eq!(named("neighbour")["depth"], 1);
+    let dropped = server
+        .metric("spanlight_parts_dropped_total{protocol=\"otlp_http_protobuf\",part=\"attribute\"}")
+        .await;
+    assert!((dropped - 998_976.0).abs() < 0.5, "{dropped}");
+    for path in ["/", &format!("/trace/{}", hex(&trace_id(1)))] {
+        assert_eq!(server.get(path).await.status, 200);
+    }
 }
 
 #[tokio::test]
