@@ -7,6 +7,9 @@ use clap::{Args, ValueEnum};
 
 use crate::{browser, clients, crash, deny, layers, process, repository, setup, tidy};
 
+/// Private items are documented too, so a link to one resolves.
+const RUSTDOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
     /// Leave a step out; may be given several times
@@ -103,7 +106,7 @@ impl Step {
                         "--document-private-items",
                         "--locked",
                     ])
-                    .env("RUSTDOCFLAGS", "-D warnings");
+                    .env("RUSTDOCFLAGS", RUSTDOC_FLAGS);
                 process::run(&mut command)
             }
             Self::Build => cargo(&["build", "--quiet", "--workspace", "--locked"]),
