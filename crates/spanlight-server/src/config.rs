@@ -6,12 +6,14 @@
 
 mod error;
 mod layers;
+mod origin;
 mod print;
 mod registry;
 mod value;
 
 pub use error::{ConfigError, Place};
 pub use layers::{Override, Sources};
+pub use origin::Origin;
 pub use registry::{Limits, Log, Receivers, Settings, Storage};
 pub use value::{Address, ByteSize, Fsync, LogFormat, LogLevel};
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Place;
+use super::origin::Origin;
 use super::value::{Address, ByteSize, Fsync, Kind, LogFormat, LogLevel, Raw};
 
 /// A setting of the list, with its value as the printed configuration shows it.
@@ -118,7 +119,7 @@ settings! {
         /// OTLP over HTTP, protobuf and JSON, at `/v1/traces`.
         otlp_http: Address = Address::loopback(4318),
         /// Origins whose pages may send spans from a browser, such as `https://shop.example`, or `*` for any.
-        cors_origins: Vec<String> = Vec::new(),
+        cors_origins: Vec<Origin> = Vec::new(),
     }
 
     /// Where spans are kept, and for how long.

@@ -65,6 +65,59 @@ fn values_are_written_as_people_write_them() {
 }
 
 #[test]
+fn origins_are_read_as_browsers_send_them() {
+    let origins = |toml: &str, set: &[&str]| {
+        let settings = load(toml, &[], set).unwrap();
+        let origins = settings.receivers.cors_origins;
+        origins
+            .iter()
+            .map(|it| it.as_str().to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let set = |value: &str| origins("", &[&format!("receivers.cors_origins={value}")]);
+    assert_eq!(set(""), "");
+    assert_eq!(set("*"), "*");
+    assert_eq!(
+        set("https://a.example, http://[::1]:3000"),
+        "https://a.example http://[::1]:3000"
+    );
+    assert_eq!(
+        set(r#"["https://a.example", "http://b:81"]"#),
+        "https://a.example http://b:81"
+    );
+    assert_eq!(set("HTTPS://Shop.Example:443/"), "https://shop.example");
+    assert_eq!(
+        origins("receivers.cors_origins = 'http://localhost:3000'", &[]),
+        "http://localhost:3000"
+    );
+}
+
+#[test]
+fn what_is_no_origin_is_refused() {
+    assert_snapshot!(message("", &[], &["receivers.cors_origins=shop.example"]), @r#"--set: receivers.cors_origins is "shop.example", expected origins such as https://shop.example or http://localhost:3000, or * for any"#);
+    assert_snapshot!(message("[receivers]\ncors_origins = ['*', 'a.example']", &[], &[]), @r#"spanlight.toml:2:1: receivers.cors_origins is ["*", "a.example"], expected origins such as https://shop.example or http://localhost:3000, or * for any"#);
+    for wrong in [
+        "null",
+        "https://",
+        "https://*.example",
+        "https://a.example/page",
+        "https://a.example//",
+        "https://me@a.example",
+        "https://a.example:70000",
+        "https://a.example?x",
+        "http://[::1",
+        "1://a.example",
+        "['https://a.example'",
+        "[1]",
+        "'https://a.example'",
+    ] {
+        let set = format!("receivers.cors_origins={wrong}");
+        assert!(load("", &[], &[&set]).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn errors_say_where_and_what() {
     assert_snapshot!(message("[receivers]\notlp_htp = 'off'", &[], &[]), @r#"spanlight.toml:2:1: no setting is called "receivers.otlp_htp"; did you mean "receivers.otlp_http"?"#);
     assert_snapshot!(message("[receiver]\notlp_http = 'off'", &[], &[]), @r#"spanlight.toml:1:2: no setting is called "receiver"; did you mean "receivers"?"#);

@@ -251,24 +251,6 @@ impl Kind for PathBuf {
     }
 }
 
-impl Kind for Vec<String> {
-    fn read(raw: &Raw) -> Result<Self, String> {
-        Ok(match raw {
-            Raw::List(items) => items.clone(),
-            Raw::Text(text) => text
-                .split(',')
-                .map(|item| item.trim().to_owned())
-                .filter(|item| !item.is_empty())
-                .collect(),
-        })
-    }
-
-    fn write(&self) -> String {
-        let items: Vec<String> = self.iter().map(|item| quote(item)).collect();
-        format!("[{}]", items.join(", "))
-    }
-}
-
 /// A duration in the largest unit that holds it without a rest.
 pub(crate) fn write_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
@@ -292,6 +274,24 @@ fn text(raw: &Raw) -> Option<&str> {
     }
 }
 
+/// The items of a list, which outside the file is written `a,b`, or as the file has it: `["a", "b"]`.
+pub(super) fn list(raw: &Raw) -> Vec<String> {
+    let text = match raw {
+        Raw::List(items) => return items.clone(),
+        Raw::Text(text) => text,
+    };
+    if let Ok(toml_edit::Value::Array(items)) = text.trim().parse() {
+        let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
+        if let Some(texts) = texts.collect() {
+            return texts;
+        }
+    }
+    text.split(',')
+        .map(|item| item.trim().to_owned())
+        .filter(|item| !item.is_empty())
+        .collect()
+}
+
 fn split_unit(text: &str) -> (&str, &str) {
     let at = text
         .find(|character: char| !character.is_ascii_digit())
@@ -300,6 +300,6 @@ fn split_unit(text: &str) -> (&str, &str) {
     (number, unit.trim_start())
 }
 
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     toml_edit::Value::from(text).to_string()
 }

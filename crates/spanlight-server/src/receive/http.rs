@@ -14,6 +14,7 @@ use spanlight_wire::otlp::{
 use super::body::{self, Encoding};
 use super::refusal::Refusal;
 use super::{Accepted, Receiver, Request, cors};
+use crate::config::Origin;
 use crate::connection::Peer;
 use crate::metrics::Protocol;
 
@@ -21,7 +22,7 @@ const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
 
 /// The routes of the listener of `receivers.otlp_http`.
-pub(crate) fn router(receiver: Receiver, cors_origins: &[String]) -> Router {
+pub(crate) fn router(receiver: Receiver, cors_origins: &[Origin]) -> Router {
     let router = Router::new()
         .route("/v1/traces", post(traces))
         .route("/v1/logs", post(logs))
