@@ -15,7 +15,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::addresses::Addresses;
 use crate::api::{self, Failure};
-use crate::config::Limits;
+use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::{operations, pages, panic, tempo};
 
@@ -26,6 +26,8 @@ pub(crate) struct App {
     pub(crate) engine: Arc<QueryEngine>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) addresses: Arc<Addresses>,
+    /// What the settings give cause to warn of.
+    pub(crate) warnings: Arc<[&'static str]>,
     /// Searches at one time; the rest wait for a place.
     pub(crate) searches: Arc<Semaphore>,
 }
@@ -36,14 +38,15 @@ impl App {
         engine: QueryEngine,
         metrics: Arc<Metrics>,
         addresses: Addresses,
-        limits: &Limits,
+        settings: &Settings,
     ) -> Self {
         Self {
             store,
             engine: Arc::new(engine),
             metrics,
             addresses: Arc::new(addresses),
-            searches: Arc::new(Semaphore::new(limits.searches)),
+            warnings: settings.warnings().into(),
+            searches: Arc::new(Semaphore::new(settings.limits.searches)),
         }
     }
 }

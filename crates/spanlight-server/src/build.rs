@@ -32,7 +32,7 @@ pub(crate) async fn build(settings: &Settings, addresses: &Addresses) -> Result<
     let metrics = Arc::new(Metrics::new(store.clone(), Arc::clone(&admission)));
     let receiver = Receiver::new(store.clone(), Arc::clone(&metrics), admission, limits);
     let engine = QueryEngine::new(store.clone(), query_limits(settings));
-    let app = App::new(store.clone(), engine, metrics, addresses.clone(), limits);
+    let app = App::new(store.clone(), engine, metrics, addresses.clone(), settings);
     let origins = &settings.receivers.cors_origins;
     Ok(Parts {
         store,

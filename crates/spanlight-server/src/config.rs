@@ -10,6 +10,7 @@ mod origin;
 mod print;
 mod registry;
 mod value;
+mod warning;
 
 pub use error::{ConfigError, Place};
 pub use layers::{Override, Sources};

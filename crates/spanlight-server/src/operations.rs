@@ -29,12 +29,13 @@ struct Readiness {
     ready: bool,
     /// Why spans are refused.
     reasons: Vec<String>,
-    /// What is wrong though spans are taken.
+    /// What to know though spans are taken.
     warnings: Vec<String>,
 }
 
 pub(crate) async fn ready(State(app): State<App>) -> Response {
     let health = app.store.health();
+    let of_settings = app.warnings.iter().map(|&warning| warning.to_owned());
     let readiness = Readiness {
         ready: health.is_writable(),
         reasons: health
@@ -48,6 +49,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
             .map(|reason| {
                 format!("spans stay in memory, moving them to the table failed: {reason}")
             })
+            .chain(of_settings)
             .collect(),
     };
     let status = if readiness.ready {

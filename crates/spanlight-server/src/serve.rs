@@ -31,6 +31,9 @@ pub struct Server {
 /// # Errors
 /// [`StartError`] says what is in the way and what to do.
 pub async fn start(settings: Settings) -> Result<Server, StartError> {
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
     let listeners = Listeners::bind(&settings).await?;
     let addresses = listeners.addresses();
     let running = Running::new(&settings.limits);

@@ -83,6 +83,10 @@ async fn health_is_told() {
     let ready = server.get("/readyz").await;
     assert_eq!(ready.status, 200);
     assert_snapshot!(ready.text(), @r#"{"ready":true,"reasons":[],"warnings":[]}"#);
+    let careless = Fixture::with(&["storage.fsync=never"]).await;
+    let ready = careless.get("/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert_snapshot!(ready.text(), @r#"{"ready":true,"reasons":[],"warnings":["storage.fsync is never: spans are acknowledged before they are on the disk, and a power cut may lose them"]}"#);
     let metrics = server.get("/metrics").await;
     assert!(
         metrics

@@ -1,5 +1,6 @@
 //! Running the built binary, away from the configuration of whoever runs the tests.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -62,12 +63,12 @@ pub(crate) const FREE_PORTS: [&str; 6] = [
 
 impl Running {
     /// Starts a command that serves, and waits for its banner.
-    pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_logging(command, Stdio::null())
+    }
+
+    fn start_logging(mut command: Command, log: Stdio) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         while !banner.contains("Ctrl-C") {
@@ -87,6 +88,13 @@ impl Running {
     pub(crate) fn serve(directory: &Path, more: &[&str]) -> Self {
         let arguments = [&["serve"], &FREE_PORTS[..], more].concat();
         Self::start(spanlight(directory, &arguments))
+    }
+
+    /// The same, with its log in a file.
+    pub(crate) fn serve_logging(directory: &Path, more: &[&str], log: &Path) -> Self {
+        let arguments = [&["serve"], &FREE_PORTS[..], more].concat();
+        let log = File::create(log).unwrap();
+        Self::start_logging(spanlight(directory, &arguments), log.into())
     }
 
     /// The first address in the banner after a label.

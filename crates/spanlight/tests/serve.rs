@@ -24,6 +24,28 @@ fn serves_until_a_signal() {
 }
 
 #[test]
+fn what_may_lose_spans_is_announced() {
+    let directory = TempDir::new().unwrap();
+    let quiet = Running::serve(directory.path(), &[]);
+    assert!(!quiet.banner.contains("warning"), "{}", quiet.banner);
+    quiet.stop("-TERM");
+    let log = directory.path().join("log");
+    let server = Running::serve_logging(directory.path(), &["--set", "storage.fsync=never"], &log);
+    let warning = "storage.fsync is never: spans are acknowledged before they are on the disk";
+    assert!(
+        server.banner.contains(&format!("warning: {warning}")),
+        "{}",
+        server.banner
+    );
+    server.stop("-TERM");
+    let log = std::fs::read_to_string(log).unwrap();
+    let warned = log
+        .lines()
+        .any(|line| line.contains("WARN") && line.contains(warning));
+    assert!(warned, "{log}");
+}
+
+#[test]
 fn a_directory_has_one_server() {
     let directory = TempDir::new().unwrap();
     let _server = Running::serve(directory.path(), &[]);

@@ -18,8 +18,9 @@ pub(super) async fn run(arguments: &ServeArguments, colour: ColorChoice) -> Resu
     // Before the start, so that a signal on the way is not lost.
     let mut signals = Signals::new()?;
     let data_dir = settings.storage.data_dir.clone();
+    let warnings = settings.warnings();
     let server = start(settings).await?;
-    screen::say(&banner(server.addresses(), &data_dir))?;
+    screen::say(&banner(server.addresses(), &data_dir, &warnings))?;
     Box::pin(server.run_until(signals.stop(None))).await;
     Ok(())
 }
@@ -84,7 +85,7 @@ fn end_now(temporary: Option<&Path>) {
 }
 
 /// What a person needs to know of a server that has just started.
-fn banner(addresses: &Addresses, data_dir: &Path) -> String {
+fn banner(addresses: &Addresses, data_dir: &Path, warnings: &[&str]) -> String {
     let mut text = format!("Spanlight {}\n\n", env!("CARGO_PKG_VERSION"));
     let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
     let http = addresses.http.map(|at| format!("http://{at}/"));
@@ -99,6 +100,9 @@ fn banner(addresses: &Addresses, data_dir: &Path) -> String {
     for (label, value) in lines {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {label:17}  {}", value.as_deref().unwrap_or("off"));
+    }
+    for warning in warnings {
+        let _ = writeln!(text, "\nwarning: {warning}");
     }
     if let Some(endpoint) = otlp_http {
         let _ = write!(
