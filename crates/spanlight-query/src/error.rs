@@ -10,13 +10,8 @@ pub enum QueryError {
     #[error(transparent)]
     Syntax(spanlight_traceql::Error),
     /// TraceQL that this version does not execute.
-    #[error("{message}")]
-    Unsupported {
-        /// What, and what to do instead.
-        message: String,
-        /// The bytes of the query that ask for it.
-        position: Range<usize>,
-    },
+    #[error(transparent)]
+    Unsupported(spanlight_traceql::Error),
     /// A parameter is beyond what is allowed.
     #[error("{message}")]
     Limit {
@@ -45,13 +40,27 @@ pub enum QueryError {
     Internal(String),
 }
 
+/// What a plan cannot express; the query's text makes an error of it.
+#[derive(Debug)]
+pub(crate) struct Unsupported {
+    pub(crate) message: &'static str,
+    pub(crate) hint: &'static str,
+    /// Bytes of the text.
+    pub(crate) position: Range<usize>,
+}
+
+impl Unsupported {
+    /// The error, with its line and column in the query.
+    pub(crate) fn locate(self, text: &str) -> QueryError {
+        let error = spanlight_traceql::Error::unsupported(text, self.position, self.message);
+        QueryError::Unsupported(error.with_hint(self.hint))
+    }
+}
+
 impl From<spanlight_traceql::Error> for QueryError {
     fn from(error: spanlight_traceql::Error) -> Self {
         match error.kind {
-            spanlight_traceql::ErrorKind::Unsupported => Self::Unsupported {
-                message: error.message,
-                position: error.position,
-            },
+            spanlight_traceql::ErrorKind::Unsupported => Self::Unsupported(error),
             _ => Self::Syntax(error),
         }
     }

@@ -5,7 +5,7 @@ use spanlight_traceql::ast::{
     ScalarFilter, SpansetExpression, SpansetNode, StageNode, StructuralForm, StructuralOperator,
 };
 
-use crate::error::QueryError;
+use crate::error::Unsupported;
 use crate::predicate::{Fields, Filter, Node, Scalar};
 
 /// A compiled search.
@@ -81,13 +81,13 @@ impl Needs {
 
 impl Plan {
     /// Compiles a query.
-    pub(crate) fn compile(query: &Query) -> Result<Self, QueryError> {
+    pub(crate) fn compile(query: &Query) -> Result<Self, Unsupported> {
         let pipeline = match &query.root {
             Root::Search(pipeline) => pipeline,
             Root::Metrics(metrics) => {
-                return Err(QueryError::Unsupported {
-                    message: "this is a metrics query, and a search finds traces: end it before the metrics function"
-                        .to_owned(),
+                return Err(Unsupported {
+                    message: "this is a metrics query, and a search finds traces",
+                    hint: "end it before the metrics function",
                     position: metrics.position.clone(),
                 });
             }
@@ -112,7 +112,7 @@ struct Compiler {
 }
 
 impl Compiler {
-    fn stages(&mut self, pipeline: &Pipeline) -> Result<(Vec<Stage>, Needs), QueryError> {
+    fn stages(&mut self, pipeline: &Pipeline) -> Result<(Vec<Stage>, Needs), Unsupported> {
         let mut needs = Vec::new();
         let mut stages = Vec::with_capacity(pipeline.stages.len());
         for stage in &pipeline.stages {
@@ -149,14 +149,14 @@ impl Compiler {
         &mut self,
         field: &Field,
         position: &std::ops::Range<usize>,
-    ) -> Result<(), QueryError> {
+    ) -> Result<(), Unsupported> {
         let node = spanlight_traceql::ast::FieldNode::Field(field.clone());
         let expression = FieldExpression::new(node, position.clone());
         Node::compile(&expression, &mut self.fields)?;
         Ok(())
     }
 
-    fn filter(&mut self, expression: Option<&FieldExpression>) -> Result<usize, QueryError> {
+    fn filter(&mut self, expression: Option<&FieldExpression>) -> Result<usize, Unsupported> {
         let filter = Filter::compile(expression, &mut self.fields)?;
         self.filters.push(filter);
         Ok(self.filters.len() - 1)
@@ -165,7 +165,7 @@ impl Compiler {
     fn spansets(
         &mut self,
         expression: &SpansetExpression,
-    ) -> Result<(Spansets, Needs), QueryError> {
+    ) -> Result<(Spansets, Needs), Unsupported> {
         Ok(match &expression.node {
             SpansetNode::Filter(condition) => {
                 let filter = self.filter(condition.as_ref())?;
@@ -206,19 +206,18 @@ impl Compiler {
     fn all(
         &mut self,
         operands: &[SpansetExpression],
-    ) -> Result<(Vec<Spansets>, Vec<Needs>), QueryError> {
+    ) -> Result<(Vec<Spansets>, Vec<Needs>), Unsupported> {
         operands
             .iter()
             .map(|operand| self.spansets(operand))
             .collect()
     }
 
-    fn aggregate(&mut self, filter: &ScalarFilter) -> Result<AggregateFilter, QueryError> {
+    fn aggregate(&mut self, filter: &ScalarFilter) -> Result<AggregateFilter, Unsupported> {
         let Some((Aggregate { function, argument }, operator, value)) = filter.parts() else {
-            return Err(QueryError::Unsupported {
-                message:
-                    "only an aggregate compared with a literal is supported yet, as in count() > 2"
-                        .to_owned(),
+            return Err(Unsupported {
+                message: "only an aggregate compared with a literal is supported yet",
+                hint: "compare one with a literal, as in count() > 2",
                 position: filter.left.position.start..filter.right.position.end,
             });
         };

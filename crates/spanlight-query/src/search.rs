@@ -52,7 +52,8 @@ pub(crate) async fn run(
         "" => EVERYTHING,
         _ => &request.query,
     };
-    let plan = Plan::compile(&spanlight_traceql::parse(text)?)?;
+    let plan = Plan::compile(&spanlight_traceql::parse(text)?);
+    let plan = plan.map_err(|unsupported| unsupported.locate(text))?;
     let cursor = request.cursor.as_deref();
     let cursor = cursor
         .map(|cursor| Cursor::of_text(cursor, text))

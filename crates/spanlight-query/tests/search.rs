@@ -156,17 +156,21 @@ async fn parameters_out_of_bounds_are_refused() {
     insta::assert_snapshot!(refused(|it| it.spans_per_trace = 101).await, @"spans per trace must be between 0 and 100, not 101");
     insta::assert_snapshot!(refused(|it| (it.time_range.start, it.time_range.end) = (5, 4)).await, @"the time range ends before it starts");
     insta::assert_snapshot!(refused(|it| it.query = "{ .a == 1 }".to_owned()).await, @"line 1, column 6: `==` is no operator; write `=`");
-    insta::assert_snapshot!(refused(|it| it.query = "{ } | rate()".to_owned()).await, @"this is a metrics query, and a search finds traces: end it before the metrics function");
+    insta::assert_snapshot!(refused(|it| it.query = "{ } | rate()".to_owned()).await, @"line 1, column 1: this is a metrics query, and a search finds traces; end it before the metrics function");
 }
 
 #[tokio::test]
 async fn what_is_not_supported_yet_says_where() {
     let loaded = load("trace 1\n  a 0+1").await;
-    let query = "{ parent.x = 1 }";
-    match loaded.engine.search(request(query)).await.unwrap_err() {
-        QueryError::Unsupported { position, .. } => assert_eq!(&query[position], "parent.x"),
-        error => panic!("{error:?}"),
-    }
+    let refused = async |query: &str| match loaded.engine.search(request(query)).await {
+        Err(QueryError::Unsupported(error)) => {
+            format!("{error} [{}]", &query[error.position.clone()])
+        }
+        other => panic!("{other:?}"),
+    };
+    // Found by the engine, and found by the parser.
+    insta::assert_snapshot!(refused("{ .a = 1 &&\n parent.x = 1 }").await, @"line 2, column 2: attributes of the parent are not supported yet; relate two filters, as in { parent condition } > { child condition } [parent.x]");
+    insta::assert_snapshot!(refused("{ } | 2 < count()").await, @"line 1, column 7: `2 < count()` is not supported, expected an aggregate, a comparison and a constant; write count() > 2 [2 < count()]");
 }
 
 #[tokio::test]

@@ -401,6 +401,33 @@ async fn a_search_is_paged() {
 }
 
 #[tokio::test]
+async fn a_query_that_is_not_answered_yet_says_where_and_what_instead() {
+    let server = Fixture::start().await;
+    let answer = server
+        .get("/api/v1/search?q=%7B%20%7D%20%7C%202%20%3C%20count()")
+        .await;
+    assert_eq!(answer.status, 400);
+    assert_json_snapshot!(answer.json(), @r#"
+    {
+      "error": {
+        "code": "unsupported_query",
+        "expected": [
+          "an aggregate, a comparison and a constant"
+        ],
+        "hint": "write count() > 2",
+        "message": "`2 < count()` is not supported",
+        "position": {
+          "column": 7,
+          "end": 17,
+          "line": 1,
+          "start": 6
+        }
+      }
+    }
+    "#);
+}
+
+#[tokio::test]
 async fn wrong_parameters_and_queries_say_what_is_wrong() {
     let server = Fixture::start().await;
     for (path, expected) in [

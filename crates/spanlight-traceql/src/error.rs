@@ -98,6 +98,21 @@ impl Fault {
     }
 }
 
+impl Error {
+    /// What an engine does not execute of a query that [`crate::parse`] takes; `position` is bytes of `text`.
+    #[must_use]
+    pub fn unsupported(text: &str, position: Range<usize>, message: impl Into<String>) -> Self {
+        Fault::new(ErrorKind::Unsupported, position, message).locate(text)
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

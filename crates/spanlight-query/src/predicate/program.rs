@@ -7,7 +7,7 @@ use spanlight_traceql::ast::{
 };
 
 use super::scalar::Scalar;
-use crate::error::QueryError;
+use crate::error::Unsupported;
 
 /// The fields that a query names, each once. A slot is a position in the list.
 #[derive(Debug, Default, Clone)]
@@ -131,7 +131,7 @@ impl Filter {
     pub(crate) fn compile(
         expression: Option<&FieldExpression>,
         fields: &mut Fields,
-    ) -> Result<Self, QueryError> {
+    ) -> Result<Self, Unsupported> {
         let root = match expression {
             Some(expression) => Node::compile(expression, fields)?,
             None => Node::truth(true),
@@ -162,7 +162,7 @@ impl Node {
     pub(crate) fn compile(
         expression: &FieldExpression,
         fields: &mut Fields,
-    ) -> Result<Self, QueryError> {
+    ) -> Result<Self, Unsupported> {
         let mut boxed = |operand: &FieldExpression| Self::compile(operand, fields).map(Box::new);
         Ok(match &expression.node {
             FieldNode::Static(value) => Self::Constant(Scalar::of_static(value)),
@@ -209,7 +209,7 @@ impl Node {
     fn compile_all(
         operands: &[FieldExpression],
         fields: &mut Fields,
-    ) -> Result<Vec<Self>, QueryError> {
+    ) -> Result<Vec<Self>, Unsupported> {
         operands
             .iter()
             .map(|operand| Self::compile(operand, fields))
@@ -270,13 +270,11 @@ impl Node {
     }
 }
 
-fn supported(field: &Field, expression: &FieldExpression) -> Result<(), QueryError> {
+fn supported(field: &Field, expression: &FieldExpression) -> Result<(), Unsupported> {
     match field {
-        Field::Attribute(attribute) if attribute.of_parent => Err(QueryError::Unsupported {
-            message:
-                "attributes of the parent are not supported yet: relate two filters instead, as in \
-                      { parent condition } > { child condition }"
-                    .to_owned(),
+        Field::Attribute(attribute) if attribute.of_parent => Err(Unsupported {
+            message: "attributes of the parent are not supported yet",
+            hint: "relate two filters, as in { parent condition } > { child condition }",
             position: expression.position.clone(),
         }),
         _ => Ok(()),

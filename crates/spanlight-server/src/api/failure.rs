@@ -1,7 +1,5 @@
 //! Errors of the API: `{"error": {"code", "message", "position"?, "hint"?}}`.
 
-use std::ops::Range;
-
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -33,15 +31,13 @@ pub(crate) struct Body {
     pub(crate) hint: Option<String>,
 }
 
-/// Bytes of the query, and the line and character (from 1) of the first of them, where they are known.
+/// Bytes of the query, and the line and character (from 1) of the first of them.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Position {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) line: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) column: Option<usize>,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 #[derive(Serialize)]
@@ -65,16 +61,6 @@ impl Failure {
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.body.hint = Some(hint.into());
-        self
-    }
-
-    fn position(mut self, range: &Range<usize>) -> Self {
-        self.body.position = Some(Position {
-            start: range.start,
-            end: range.end,
-            line: None,
-            column: None,
-        });
         self
     }
 
@@ -136,22 +122,23 @@ impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         let message = error.to_string();
         let bad = |code| Self::new(StatusCode::BAD_REQUEST, code, message.clone());
+        let query_code = match error {
+            QueryError::Unsupported(_) => "unsupported_query",
+            _ => "bad_query",
+        };
         match error {
-            QueryError::Syntax(error) => {
-                let mut failure = bad("bad_query");
+            QueryError::Syntax(error) | QueryError::Unsupported(error) => {
+                let mut failure = bad(query_code);
                 failure.body.message = error.message;
                 failure.body.position = Some(Position {
                     start: error.position.start,
                     end: error.position.end,
-                    line: Some(error.line),
-                    column: Some(error.column),
+                    line: error.line,
+                    column: error.column,
                 });
                 failure.body.expected = error.expected;
                 failure.body.hint = error.hint;
                 failure
-            }
-            QueryError::Unsupported { position, .. } => {
-                bad("unsupported_query").position(&position)
             }
             QueryError::Limit { .. } => bad("limit"),
             QueryError::Cursor => bad("bad_cursor"),

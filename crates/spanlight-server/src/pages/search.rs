@@ -83,7 +83,7 @@ fn message(field: ProblemField, message: String) -> QueryProblem {
 
 fn problem(error: QueryError) -> QueryProblem {
     let field = match &error {
-        QueryError::Syntax(_) | QueryError::Unsupported { .. } => ProblemField::Query,
+        QueryError::Syntax(_) | QueryError::Unsupported(_) => ProblemField::Query,
         QueryError::TimeRange => ProblemField::End,
         _ => ProblemField::Server,
     };
