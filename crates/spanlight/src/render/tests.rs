@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::terminal::{cut, fit, width};
 use super::{Fault, Terminal, duration, fault, traces, waterfall};
-use crate::answer::{SearchAnswer, TraceAnswer, TraceSpan, TraceSummary};
+use crate::answer::{Partial, SearchAnswer, TraceAnswer, TraceSpan, TraceSummary};
 
 const START: i64 = 1_777_000_000_000_000_000;
 const MS: i64 = 1_000_000;
@@ -210,6 +210,14 @@ fn search_results_say_when_there_are_more_or_none() {
     assert!(text.ends_with("3 traces; there are older ones: --limit shows more\n"));
     let none = traces(&SearchAnswer::default(), WIDE, &TimeZone::UTC);
     assert!(none.starts_with("no trace matches"));
+    let incomplete = SearchAnswer {
+        partial: vec![Partial {
+            message: "the search stopped".to_owned(),
+        }],
+        ..SearchAnswer::default()
+    };
+    let none_yet = traces(&incomplete, WIDE, &TimeZone::UTC);
+    insta::assert_snapshot!(none_yet, @"no trace found in what was searched; there may be some in the rest");
 }
 
 #[test]

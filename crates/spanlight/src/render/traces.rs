@@ -19,6 +19,9 @@ const NAME_MAX: usize = 40;
 /// The traces, newest first, one a line; times are in `zone`.
 #[must_use]
 pub fn traces(answer: &SearchAnswer, terminal: Terminal, zone: &TimeZone) -> String {
+    if answer.traces.is_empty() && !answer.partial.is_empty() {
+        return "no trace found in what was searched; there may be some in the rest\n".to_owned();
+    }
     if answer.traces.is_empty() {
         return "no trace matches; try a longer time, such as --start now-24h\n".to_owned();
     }
