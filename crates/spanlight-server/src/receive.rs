@@ -10,6 +10,7 @@ mod cors;
 mod grpc;
 mod http;
 mod other_signals;
+mod overload;
 mod refusal;
 
 use std::num::NonZero;
@@ -33,6 +34,7 @@ pub(crate) use http::router as http_router;
 use admission::Reservation;
 use body::Encoding;
 use other_signals::OtherSignals;
+use overload::Overload;
 use refusal::Refusal;
 
 /// Bodies up to this size are decoded where they are; larger ones would hold up their neighbours.
@@ -45,6 +47,7 @@ pub(crate) struct Receiver {
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
     other_signals: Arc<OtherSignals>,
+    overload: Arc<Overload>,
     decode_limits: Arc<DecodeLimits>,
     /// As many large bodies are decoded at one time as there are cores: more would take memory and gain nothing.
     decoding: Arc<Semaphore>,
@@ -87,6 +90,7 @@ impl Receiver {
             metrics,
             admission,
             other_signals: Arc::default(),
+            overload: Arc::default(),
             decode_limits: Arc::new(DecodeLimits {
                 spans_per_request: limits.spans_per_request,
                 attributes_per_span: limits.attributes_per_span,
@@ -127,6 +131,16 @@ impl Receiver {
             rejected_spans: report.rejected_spans,
             message: report.message.unwrap_or_default(),
         })
+    }
+
+    /// Tells the log of a refusal, as far as that is news for whoever runs the server.
+    fn log(&self, refusal: &Refusal) {
+        match refusal {
+            Refusal::Overloaded { message, .. } => self.overload.refused(message),
+            // Defects of ours are for whoever runs the server; the rest is the client's, and could fill the log.
+            Refusal::Internal(message) => tracing::error!(error = %message, "a request failed"),
+            other => tracing::debug!(reason = %other, "a request was refused"),
+        }
     }
 
     async fn decode(

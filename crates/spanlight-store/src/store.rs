@@ -196,7 +196,8 @@ impl Store {
             return Err(AppendError::TooLarge { bytes, limit });
         }
         let memory = self.inner.budget.reserve(bytes);
-        let memory = memory.ok_or_else(|| overloaded("the memory for new spans is full"))?;
+        let memory = memory
+            .ok_or_else(|| overloaded("the memory for new spans is full (limits.hot_bytes)"))?;
         Ok((bytes, memory))
     }
 

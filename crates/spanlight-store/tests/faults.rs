@@ -164,6 +164,7 @@ async fn full_memory_refuses_spans_until_a_flush() {
         }
     };
     assert!(matches!(error, AppendError::Overloaded { .. }), "{error}");
+    assert!(error.to_string().contains("limits.hot_bytes"), "{error}");
     assert!(error.retry_after().is_some());
     let error = store.append(batch(0..10_000)).await.unwrap_err();
     assert!(matches!(error, AppendError::TooLarge { .. }), "{error}");

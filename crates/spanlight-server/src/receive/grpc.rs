@@ -19,6 +19,7 @@ use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use self::body::ReservingBody;
 use self::codec::RawCodec;
@@ -89,9 +90,12 @@ impl Receiver {
             .unary(service, request)
             .await;
         let status = response.extensions().get::<Status>();
-        let refusal = status
-            .filter(|_| !reached.load(Ordering::Relaxed))
-            .and_then(|status| self.reason_of_tonic(status));
+        let unread = status.filter(|_| !reached.load(Ordering::Relaxed));
+        // The body was refused on its way, and only for want of room may it come again.
+        if let Some(status) = unread.filter(|status| status.get_details_retry_info().is_some()) {
+            self.overload.refused(status.message());
+        }
+        let refusal = unread.and_then(|status| self.reason_of_tonic(status));
         if let Some(refusal) = refusal {
             let code = refusal.grpc_code();
             self.metrics.answered(Protocol::Grpc, code_name(code));
@@ -166,11 +170,12 @@ impl UnaryService<Bytes> for Export {
             reached: Arc::clone(&self.reached),
         };
         self.reached.store(true, Ordering::Relaxed);
+        let receiver = self.receiver.clone();
         Box::pin(async move {
             match call.run(request.into_inner()).await {
                 Ok(response) => Ok(tonic::Response::new(response)),
                 Err(refusal) => {
-                    refusal.log();
+                    receiver.log(&refusal);
                     Err(refusal.grpc_status())
                 }
             }

@@ -127,7 +127,7 @@ impl Receiver {
     fn refuse_http(&self, format: Format, refusal: &Refusal) -> Response {
         self.metrics
             .answered(format.protocol(), refusal.http_status().as_str());
-        refusal.log();
+        self.log(refusal);
         format.refused(refusal)
     }
 }

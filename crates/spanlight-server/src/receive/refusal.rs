@@ -93,14 +93,6 @@ impl Refusal {
         }
     }
 
-    /// Defects of ours are for whoever runs the server; the rest is the client's, and could fill the log.
-    pub(crate) fn log(&self) {
-        match self {
-            Self::Internal(message) => tracing::error!(error = %message, "a request failed"),
-            other => tracing::debug!(reason = %other, "a request was refused"),
-        }
-    }
-
     /// OTLP clients retry `RESOURCE_EXHAUSTED` only with `RetryInfo`.
     pub(crate) fn grpc_status(&self) -> Status {
         match self.retry_after() {
