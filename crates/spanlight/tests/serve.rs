@@ -46,6 +46,29 @@ fn what_may_lose_spans_is_announced() {
 }
 
 #[test]
+fn the_example_can_be_followed_whatever_the_listener() {
+    for (listener, endpoint) in [("0.0.0.0:0", "127.0.0.1:"), ("[::]:0", "[::1]:")] {
+        if std::net::TcpListener::bind(listener).is_err() {
+            continue; // A machine without IPv6.
+        }
+        let directory = TempDir::new().unwrap();
+        let setting = format!("receivers.otlp_http={listener}");
+        let server = Running::serve(directory.path(), &["--set", &setting]);
+        let example = server.address("OTEL_EXPORTER_OTLP_ENDPOINT=");
+        let example = example.strip_prefix("http://").unwrap();
+        assert!(example.starts_with(endpoint), "{}", server.banner);
+        std::net::TcpStream::connect(example).unwrap();
+        let bound = listener.trim_end_matches('0');
+        let label = server.address("OTLP over HTTP");
+        assert!(
+            label.starts_with(&format!("http://{bound}")),
+            "{}",
+            server.banner
+        );
+    }
+}
+
+#[test]
 fn a_directory_has_one_server() {
     let directory = TempDir::new().unwrap();
     let _server = Running::serve(directory.path(), &[]);

@@ -13,7 +13,7 @@ use spanlight_server::{Addresses, Override, Settings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use super::serve::{Signals, start};
+use super::serve::{Signals, reachable, start};
 use crate::failure::Failure;
 use crate::{screen, settings};
 
@@ -164,7 +164,7 @@ fn banner(addresses: &Addresses, rate: f64, spans: usize, traffic: &Traffic) -> 
     let Some(http) = addresses.http else {
         return format!("Spanlight demo: {spans} spans sent; http is off, so there are no pages\n");
     };
-    let base = format!("http://{http}");
+    let base = format!("http://{}", reachable(http));
     let mut text = format!(
         "Spanlight demo\n\n  {base}/\n\nThree things worth looking at:\n\n  \
          functions that started cold\n    {}\n\n  \
@@ -182,7 +182,7 @@ fn banner(addresses: &Addresses, rate: f64, spans: usize, traffic: &Traffic) -> 
         ));
     }
     let otlp = addresses.otlp_http.map_or_else(String::new, |at| {
-        format!("Own programs may send OTLP to http://{at}. ")
+        format!("Own programs may send OTLP to http://{}. ", reachable(at))
     });
     text.push_str(&format!(
         "\n{spans} spans of the last {} are there; four example systems go on with {rate} requests a second.\n\

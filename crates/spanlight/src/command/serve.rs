@@ -1,6 +1,7 @@
 //! `spanlight serve`, and what `demo` shares with it: starting, and the signals that stop.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use clap::ColorChoice;
@@ -93,7 +94,7 @@ fn banner(addresses: &Addresses, data_dir: &Path, warnings: &[&str]) -> String {
     let otlp_grpc = addresses.otlp_grpc.map(|at| format!("http://{at}"));
     let lines = [
         ("pages and queries", http),
-        ("OTLP over HTTP", otlp_http.clone()),
+        ("OTLP over HTTP", otlp_http),
         ("OTLP over gRPC", otlp_grpc),
         ("data", Some(data_dir.display().to_string())),
     ];
@@ -104,7 +105,8 @@ fn banner(addresses: &Addresses, data_dir: &Path, warnings: &[&str]) -> String {
     for warning in warnings {
         let _ = writeln!(text, "\nwarning: {warning}");
     }
-    if let Some(endpoint) = otlp_http {
+    if let Some(at) = addresses.otlp_http {
+        let endpoint = format!("http://{}", reachable(at));
         let _ = write!(
             text,
             "\nSend spans with any OpenTelemetry SDK:\n  \
@@ -113,4 +115,14 @@ fn banner(addresses: &Addresses, data_dir: &Path, warnings: &[&str]) -> String {
     }
     text.push_str("\nCtrl-C stops it.\n");
     text
+}
+
+/// Where programs on this machine find a listener: one on all interfaces has no address that they could ask.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
