@@ -10,18 +10,21 @@ use crate::process::{Running, run_in};
 
 const MINUTE: u64 = 60_000_000_000;
 
-/// Sends ten minutes of the example systems to a server; gives the id of a trace with several attempts.
-fn fill(server: &Running) -> String {
+/// Sends ten minutes of the example systems to a server; gives the id of a trace with several attempts, and the
+/// number of spans.
+fn fill(server: &Running) -> (String, usize) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let now = now.as_nanos() as u64;
     let mut traffic = Traffic::new(World::new(11, now), 1.0, now - 10 * MINUTE);
     let exports = traffic.due(now);
+    let spans = exports.iter().map(|export| export.spans.len()).sum();
     let address = server.address("OTLP over HTTP");
     let sender = Sender::new(address.trim_start_matches("http://")).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(sender.send(exports)).unwrap();
     let best = traffic.world().highlight().unwrap();
-    format!("{:032x}", u128::from_be_bytes(best.trace_id))
+    let id = format!("{:032x}", u128::from_be_bytes(best.trace_id));
+    (id, spans)
 }
 
 fn answers(directory: &Path, id: &str) {
@@ -61,7 +64,7 @@ fn answers(directory: &Path, id: &str) {
 fn server_and_directory_give_the_same_answers() {
     let directory = TempDir::new().unwrap();
     let server = Running::serve(directory.path(), &[]);
-    let id = fill(&server);
+    let (id, _) = fill(&server);
     answers(directory.path(), &id);
     assert_eq!(server.stop("-TERM").0, Some(0));
 
@@ -78,6 +81,38 @@ fn server_and_directory_give_the_same_answers() {
     assert!(shown.stdout.contains("DeliveryFailed"), "{shown:?}");
     // It can be opened again: the lock was given back.
     assert_eq!(run_in(directory.path(), &named).code, Some(0));
+}
+
+#[test]
+fn a_restart_says_what_it_recovered() {
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("log");
+    let told = |server: Running| {
+        server.stop("-KILL");
+        let log = std::fs::read_to_string(&log).unwrap();
+        let line = log.lines().find(|line| line.contains("recovered the log"));
+        line.map(str::to_owned)
+    };
+    let server = Running::serve_logging(directory.path(), &[], &log);
+    let spans = fill(&server).1;
+    assert_eq!(
+        told(server),
+        None,
+        "nothing is recovered in a new directory"
+    );
+    let line = told(Running::serve_logging(directory.path(), &[], &log)).unwrap();
+    assert!(line.contains("INFO"), "{line}");
+    assert!(line.contains(&format!(" spans={spans} ")), "{line}");
+    for (name, least) in [
+        ("batches", 1),
+        ("bytes", 100),
+        ("segments", 1),
+        ("elapsed_ms", 0),
+    ] {
+        let value = line.split_once(&format!("{name}=")).unwrap().1;
+        let value = value.split_whitespace().next().unwrap();
+        assert!(value.parse::<u64>().unwrap() >= least, "{line}");
+    }
 }
 
 #[test]

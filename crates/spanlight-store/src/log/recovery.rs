@@ -3,9 +3,10 @@
 //! A torn tail is cut, with a warning. Damage in the middle costs only its records: they are counted, and their bytes
 //! are kept aside in `DATA_DIR/damaged`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use spanlight_model::SpanBatch;
 
@@ -24,6 +25,8 @@ use crate::statistics::DamageStatistics;
 pub(crate) struct Recovered {
     /// Batches by sequence number.
     pub(crate) batches: BTreeMap<u64, SpanBatch>,
+    /// The bytes of their records.
+    pub(crate) bytes: u64,
     /// The files, oldest first.
     pub(crate) segments: Vec<SealedSegment>,
     pub(crate) damage: DamageStatistics,
@@ -41,6 +44,24 @@ pub(crate) struct SealedSegment {
     pub(crate) sequence_max: u64,
 }
 
+impl Recovered {
+    /// A log without segments, as in a new directory, is no news.
+    fn tell(&self, started: Instant) {
+        if self.segments.is_empty() {
+            return;
+        }
+        let spans: usize = self.batches.values().map(SpanBatch::num_spans).sum();
+        tracing::info!(
+            batches = self.batches.len(),
+            spans,
+            bytes = self.bytes,
+            segments = self.segments.len(),
+            elapsed_ms = started.elapsed().as_millis() as u64,
+            "recovered the log"
+        );
+    }
+}
+
 /// Where the log is and what is already elsewhere.
 #[derive(Debug)]
 pub(crate) struct Recovery<'a> {
@@ -53,6 +74,7 @@ pub(crate) struct Recovery<'a> {
 
 impl Recovery<'_> {
     pub(crate) fn run(&self) -> Result<Recovered, OpenError> {
+        let started = Instant::now();
         let mut entries = self
             .disk
             .list(self.log_dir)
@@ -80,6 +102,7 @@ impl Recovery<'_> {
                 self.damaged_dir.display()
             );
         }
+        recovered.tell(started);
         Ok(recovered)
     }
 
@@ -176,7 +199,10 @@ impl Recovery<'_> {
         match codec::decode(payload) {
             Ok(batch) => {
                 // A record that was written again, after its segment was abandoned, is the same record.
-                recovered.batches.entry(header.sequence).or_insert(batch);
+                if let btree_map::Entry::Vacant(vacant) = recovered.batches.entry(header.sequence) {
+                    vacant.insert(batch);
+                    recovered.bytes += (RECORD_HEADER_BYTES + payload.len()) as u64;
+                }
             }
             Err(error) => {
                 tracing::error!(%error, sequence = header.sequence, "unreadable record in the log");
