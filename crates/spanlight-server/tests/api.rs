@@ -428,6 +428,26 @@ async fn a_query_that_is_not_answered_yet_says_where_and_what_instead() {
 }
 
 #[tokio::test]
+async fn a_search_that_is_posted_is_a_form() {
+    let server = Fixture::start().await;
+    server.send(&order(1, now_unix_nano())).await;
+    let post = async |content_type: &str, body: &'static str| {
+        let request = server
+            .client
+            .post(format!("{}/api/v1/search", server.http))
+            .header("content-type", content_type)
+            .body(body);
+        Answer::of(request.send().await.unwrap()).await
+    };
+    let form = "application/x-www-form-urlencoded; charset=utf-8";
+    let answer = post(form, "q=%7Bname%3D%22nothing%22%7D").await;
+    assert_eq!(answer.json()["traces"], serde_json::json!([]));
+    let answer = post("application/json", r#"{"q": "{ name = \"nothing\" }"}"#).await;
+    assert_eq!(answer.status, 415, "{}", answer.text());
+    assert_eq!(answer.json()["error"]["code"], "unsupported_type");
+}
+
+#[tokio::test]
 async fn wrong_parameters_and_queries_say_what_is_wrong() {
     let server = Fixture::start().await;
     for (path, expected) in [

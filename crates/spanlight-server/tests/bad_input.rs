@@ -38,6 +38,22 @@ async fn is_alive(server: &Fixture) {
     assert_eq!(answer.json()["span_count"], 3);
 }
 
+/// A gRPC error is HTTP's 200: a sender of OTLP over HTTP would take its spans for stored.
+#[tokio::test]
+async fn otlp_over_http_on_the_port_of_grpc_is_not_acknowledged() {
+    let server = Fixture::start().await;
+    for path in ["/v1/traces", TRACES] {
+        let request = server
+            .client
+            .post(format!("http://{}{path}", server.otlp_grpc))
+            .header(PROTOBUF.0, PROTOBUF.1)
+            .body(order(1, now_unix_nano()).encode_to_vec());
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        assert_eq!(answer.status, 415, "{path}");
+        assert!(answer.text().contains("receivers.otlp_http"), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_request_is_refused_with_its_place() {
     let server = Fixture::start().await;

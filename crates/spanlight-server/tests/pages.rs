@@ -122,6 +122,9 @@ async fn a_wrong_query_is_shown_under_itself() {
     let page = server.get("/?start=soon").await;
     assert_eq!(page.status, 400);
     assert!(page.text().contains("is no time"));
+    let page = server.get("/?cursor=x").await;
+    assert_eq!(page.status, 400);
+    assert!(page.text().contains("the cursor"));
 }
 
 #[tokio::test]

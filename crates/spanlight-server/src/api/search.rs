@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -21,6 +22,7 @@ const LIMIT_DEFAULT: usize = 20;
 const SPANS_PER_TRACE_DEFAULT: usize = 3;
 /// The largest form; a query that is too long is refused by the parser, which says so better.
 const FORM_BYTES_MAX: usize = 4 << 20;
+const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(crate) async fn get(
     State(app): State<App>,
@@ -31,7 +33,12 @@ pub(crate) async fn get(
 }
 
 /// The same with the parameters as a form, for queries that are too long for an address.
-pub(crate) async fn post(State(app): State<App>, body: Body) -> Result<Json<Answer>, Failure> {
+pub(crate) async fn post(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Answer>, Failure> {
+    check_is_form(&headers)?;
     let form = Limited::new(body, FORM_BYTES_MAX)
         .collect()
         .await
@@ -44,6 +51,19 @@ pub(crate) async fn post(State(app): State<App>, body: Body) -> Result<Json<Answ
         })?
         .to_bytes();
     run(&app, &Parameters::parse(&form)).await
+}
+
+/// Anything else would have no parameters in it, and be answered with every trace.
+fn check_is_form(headers: &HeaderMap) -> Result<(), Failure> {
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let value = String::from_utf8_lossy(value.unwrap_or(FORM.as_bytes()));
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(FORM) {
+        return Ok(());
+    }
+    Err(Failure::unsupported_type(format!(
+        "content-type {essence:?} is not supported; send the parameters as {FORM}"
+    )))
 }
 
 async fn run(app: &App, parameters: &Parameters) -> Result<Json<Answer>, Failure> {

@@ -26,14 +26,7 @@ pub(super) async fn get(State(app): State<App>, RawQuery(query): RawQuery) -> Re
         return Redirect::to(&TraceView::default().href(id)).into_response();
     }
     let now_unix_nano = unix_nano_now();
-    let body = body(&app, &address, now_unix_nano).await;
-    let status = match &body {
-        SearchBody::Problem(problem) if problem.field == ProblemField::Server => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        SearchBody::Problem(_) => StatusCode::BAD_REQUEST,
-        SearchBody::Welcome(_) | SearchBody::Results(_) => StatusCode::OK,
-    };
+    let (status, body) = body(&app, &address, now_unix_nano).await;
     let page = SearchPage {
         address,
         now_unix_nano,
@@ -42,18 +35,24 @@ pub(super) async fn get(State(app): State<App>, RawQuery(query): RawQuery) -> Re
     (status, html(search_page(&page))).into_response()
 }
 
-async fn body(app: &App, address: &SearchAddress, now: i64) -> SearchBody {
+async fn body(app: &App, address: &SearchAddress, now: i64) -> (StatusCode, SearchBody) {
     let request = match request(app, address, now) {
         Ok(request) => request,
-        Err(problem) => return SearchBody::Problem(problem),
+        Err(problem) => return (StatusCode::BAD_REQUEST, SearchBody::Problem(problem)),
     };
     let started = Instant::now();
     match app.search(request).await {
         Ok(answer) if answer.traces.is_empty() && is_empty(app) => {
-            SearchBody::Welcome(welcome(app))
+            (StatusCode::OK, SearchBody::Welcome(welcome(app)))
         }
-        Ok(answer) => SearchBody::Results(results(answer, started)),
-        Err(error) => SearchBody::Problem(problem(error)),
+        Ok(answer) => (
+            StatusCode::OK,
+            SearchBody::Results(results(answer, started)),
+        ),
+        Err(error) => {
+            let (status, problem) = problem(error);
+            (status, SearchBody::Problem(problem))
+        }
     }
 }
 
@@ -81,22 +80,21 @@ fn message(field: ProblemField, message: String) -> QueryProblem {
     }
 }
 
-fn problem(error: QueryError) -> QueryProblem {
+fn problem(error: QueryError) -> (StatusCode, QueryProblem) {
     let field = match &error {
         QueryError::Syntax(_) | QueryError::Unsupported(_) => ProblemField::Query,
         QueryError::TimeRange => ProblemField::End,
         _ => ProblemField::Server,
     };
-    let failure = *Failure::from(error).body;
-    QueryProblem {
+    let Failure { status, body } = Failure::from(error);
+    let problem = QueryProblem {
         field,
-        message: failure.message,
-        position: failure
-            .position
-            .map(|position| position.start..position.end),
-        expected: failure.expected,
-        hint: failure.hint,
-    }
+        message: body.message,
+        position: body.position.map(|position| position.start..position.end),
+        expected: body.expected,
+        hint: body.hint,
+    };
+    (status, problem)
 }
 
 fn is_empty(app: &App) -> bool {

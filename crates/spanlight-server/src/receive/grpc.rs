@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Request as HttpRequest, State};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse as _;
 use axum::routing::post;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::Response;
+use http::{Response, StatusCode, header};
 use spanlight_wire::otlp::{Signal, export_response_protobuf};
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
@@ -24,7 +26,7 @@ use tonic_types::StatusExt as _;
 use self::body::ReservingBody;
 use self::codec::RawCodec;
 use super::admission::Reservation;
-use super::body::{Encoding, too_large};
+use super::body::{Encoding, discard, too_large};
 use super::refusal::Refusal;
 use super::{Receiver, Request};
 use crate::connection::Peer;
@@ -46,7 +48,21 @@ pub(crate) fn router(receiver: Receiver) -> Router {
             post(metrics),
         )
         .fallback(unknown)
+        .layer(middleware::from_fn(refuse_other_protocols))
         .with_state(receiver)
+}
+
+/// A sender of OTLP over HTTP that has the wrong port. A gRPC error is HTTP's 200, which it would take for an
+/// acknowledgement.
+async fn refuse_other_protocols(request: HttpRequest, next: Next) -> axum::response::Response {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        return next.run(request).await;
+    }
+    discard(request.into_body()).await;
+    let message = "OTLP over gRPC is received here; OTLP over HTTP has a port of its own \
+                   (receivers.otlp_http, usually 4318)\n";
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into_response()
 }
 
 async fn traces(State(receiver): State<Receiver>, request: HttpRequest) -> Response<Body> {
