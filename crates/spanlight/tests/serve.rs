@@ -46,6 +46,17 @@ fn what_may_lose_spans_is_announced() {
 }
 
 #[test]
+fn the_log_is_about_spanlight() {
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("log");
+    Running::serve_logging(directory.path(), &[], &log).stop("-TERM");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains(" INFO spanlight_server"), "{log}");
+    let mut lines = log.lines().filter(|line| line.contains(" INFO "));
+    assert!(lines.all(|line| line.contains(" INFO spanlight")), "{log}");
+}
+
+#[test]
 fn the_example_can_be_followed_whatever_the_listener() {
     for (listener, endpoint) in [("0.0.0.0:0", "127.0.0.1:"), ("[::]:0", "[::1]:")] {
         if std::net::TcpListener::bind(listener).is_err() {
