@@ -1,6 +1,13 @@
 //! What holds for any query and for any text.
 
-use proptest::{collection::vec, prelude::*, sample::select};
+use std::{panic::resume_unwind, thread};
+
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+    test_runner::{TestCaseResult, TestRunner},
+};
 use spanlight_traceql::{parse, tokens};
 
 use crate::random;
@@ -114,17 +121,62 @@ fn check_any_text(text: &str) {
     assert!(text[end..].chars().all(|c| " \t\r\n".contains(c)));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+/// Stack for making random queries: each level of the generator is a dozen frames of an unoptimized build. What is
+/// tested needs far less, which the tests of limits hold.
+const STACK_BYTES: usize = 64 << 20;
 
-    #[test]
-    fn a_printed_query_parses_to_the_same_query(query in random::query()) {
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 512,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Holds a test to random values of a deep strategy.
+fn check_deep<S: Strategy>(
+    strategy: impl FnOnce() -> S + Send,
+    test: impl Fn(S::Value) -> TestCaseResult + Send,
+) {
+    let run = || TestRunner::new(config()).run(&strategy(), test).unwrap();
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES);
+        let outcome = thread.spawn_scoped(scope, run).unwrap().join();
+        outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+}
+
+#[test]
+fn a_printed_query_parses_to_the_same_query() {
+    check_deep(random::query, |query| {
         let text = query.to_string();
         match parse(&text) {
             Ok(again) => prop_assert_eq!(again, query, "{}", text),
             Err(error) => prop_assert!(false, "{error}\n{text}"),
         }
-    }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_mutilated_query_has_an_answer() {
+    let strategy = || (random::query(), any::<Index>(), 0_usize..8, "\\PC{0,2}");
+    check_deep(strategy, |(query, cut, length, put)| {
+        let text: Vec<char> = query.to_string().chars().collect();
+        let start = cut.index(text.len());
+        let end = (start + length).min(text.len());
+        let kept = text[..start].iter().copied();
+        let mutilated: String = kept
+            .chain(put.chars())
+            .chain(text[end..].iter().copied())
+            .collect();
+        check_any_text(&mutilated);
+        Ok(())
+    });
+}
+
+proptest! {
+    #![proptest_config(config())]
 
     #[test]
     fn any_text_has_an_answer(text in any::<String>()) {
@@ -134,14 +186,5 @@ proptest! {
     #[test]
     fn nearly_any_query_has_an_answer(text in near_query()) {
         check_any_text(&text);
-    }
-
-    #[test]
-    fn a_mutilated_query_has_an_answer(query in random::query(), cut in any::<prop::sample::Index>(), length in 0_usize..8, put in "\\PC{0,2}") {
-        let text: Vec<char> = query.to_string().chars().collect();
-        let start = cut.index(text.len());
-        let end = (start + length).min(text.len());
-        let mutilated: String = text[..start].iter().copied().chain(put.chars()).chain(text[end..].iter().copied()).collect();
-        check_any_text(&mutilated);
     }
 }
