@@ -1,5 +1,6 @@
 //! A running server: started, asked for its addresses, and run until it is told to stop.
 
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -69,12 +70,24 @@ async fn open(
     let parts = build(settings, addresses).await?;
     let data_dir = &settings.storage.data_dir;
     if let Err(source) = addresses.write(data_dir) {
-        parts.store.close().await;
         let path = Addresses::path(data_dir);
-        return Err(StartError::Addresses { path, source });
+        if !is_full(&source) {
+            parts.store.close().await;
+            return Err(StartError::Addresses { path, source });
+        }
+        // What is stored can be read, and retention makes room: a server that does not start does neither.
+        tracing::warn!(error = %source, file = %path.display(), "the addresses cannot be written");
+        Addresses::remove(data_dir);
     }
     stage.open(parts.http.clone());
     Ok(parts)
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
 }
 
 /// The ports that are being served.

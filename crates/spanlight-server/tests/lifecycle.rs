@@ -150,3 +150,15 @@ async fn a_drain_ends_though_a_client_does_not() {
         .await
         .unwrap();
 }
+
+/// A full disk takes no spans, but it must not keep those that it has from being read, or deleted by age.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_does_not_keep_a_server_from_starting() {
+    let directory = tempfile::tempdir().unwrap();
+    let unfinished = directory.path().join("addresses.json.new");
+    std::os::unix::fs::symlink("/dev/full", unfinished).unwrap();
+    let server = Fixture::at(directory, &[]).await;
+    assert_eq!(Addresses::read(server.directory.path()), None);
+    assert_eq!(server.get("/readyz").await.status, 200);
+}
