@@ -9,6 +9,8 @@ mod search;
 mod time;
 mod trace;
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -19,8 +21,9 @@ use http::{HeaderValue, header};
 use serde_json::value::RawValue;
 use spanlight_model::{AnyValue, TraceId};
 use spanlight_query::{QueryError, SearchAnswer, SearchRequest, Trace};
+use tokio::sync::OwnedSemaphorePermit;
 
-use crate::app::App;
+use crate::app::{App, TRACES_AT_ONCE};
 
 pub(crate) use failure::Failure;
 pub(crate) use parameters::Parameters;
@@ -85,18 +88,45 @@ impl App {
         answer
     }
 
-    /// A trace by its id.
-    pub(crate) async fn trace(&self, id: TraceId) -> Result<Option<Trace>, QueryError> {
+    /// A trace by its id, when there is a place for one more trace.
+    pub(crate) async fn trace(&self, id: TraceId) -> Result<Option<PlacedTrace>, QueryError> {
         let started = Instant::now();
-        let trace = self.engine.trace(id).await;
-        self.metrics.queried("trace", started.elapsed());
-        if let Ok(Some(trace)) = &trace {
-            for reason in &trace.partial {
-                self.metrics.partial(reason.code());
-                tracing::warn!(%reason, trace.id = %id, "a trace is not complete");
-            }
+        let mut place = Arc::clone(&self.traces).acquire_owned().await.ok();
+        let mut trace = self.engine.trace(id).await;
+        if matches!(trace, Err(QueryError::Memory { .. })) {
+            // It may be full of other traces, which are soon written out.
+            drop(place);
+            let all = Arc::clone(&self.traces).acquire_many_owned(TRACES_AT_ONCE);
+            place = all.await.ok();
+            trace = self.engine.trace(id).await;
         }
-        trace
+        self.metrics.queried("trace", started.elapsed());
+        let Some(trace) = trace? else {
+            return Ok(None);
+        };
+        for reason in &trace.partial {
+            self.metrics.partial(reason.code());
+            tracing::warn!(%reason, trace.id = %id, "a trace is not complete");
+        }
+        Ok(Some(PlacedTrace {
+            trace,
+            _place: place,
+        }))
+    }
+}
+
+/// A trace and its place among those that are being answered with: it takes memory until it is written out.
+#[derive(Debug)]
+pub(crate) struct PlacedTrace {
+    trace: Trace,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for PlacedTrace {
+    type Target = Trace;
+
+    fn deref(&self) -> &Trace {
+        &self.trace
     }
 }
 

@@ -30,7 +30,12 @@ pub(crate) struct App {
     pub(crate) warnings: Arc<[&'static str]>,
     /// Searches at one time; the rest wait for a place.
     pub(crate) searches: Arc<Semaphore>,
+    /// Traces that are loaded and written out at one time; the rest wait for a place.
+    pub(crate) traces: Arc<Semaphore>,
 }
+
+/// Places for traces.
+pub(crate) const TRACES_AT_ONCE: u32 = 8;
 
 impl App {
     pub(crate) fn new(
@@ -47,6 +52,7 @@ impl App {
             addresses: Arc::new(addresses),
             warnings: settings.warnings().into(),
             searches: Arc::new(Semaphore::new(settings.limits.searches)),
+            traces: Arc::new(Semaphore::new(TRACES_AT_ONCE as usize)),
         }
     }
 }

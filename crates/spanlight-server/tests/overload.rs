@@ -4,7 +4,7 @@ use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::fixture::{Fixture, hex, now_unix_nano, order, trace_id};
+use crate::fixture::{Fixture, hex, now_unix_nano, order, request, span, trace_id};
 use crate::grpc::{self, TRACES, frame};
 
 /// A connection that has announced a body and not sent it: its bytes are reserved.
@@ -84,4 +84,23 @@ async fn more_connections_than_allowed_wait() {
     let mut answer = Vec::new();
     third.read_to_end(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 405"));
+}
+
+/// Memory for one of them at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_traces_that_are_asked_for_at_once_wait_for_each_other() {
+    let server = Fixture::with(&["limits.search_bytes=3MiB"]).await;
+    let start = now_unix_nano();
+    let mut spans: Vec<_> = (0..5_000)
+        .map(|number| span(1, 1, 0, &format!("step {number}"), start, start + 1))
+        .collect();
+    for (number, span) in spans.iter_mut().enumerate() {
+        span.span_id = (number as u64 + 1).to_be_bytes().to_vec();
+    }
+    server.send(&request("shop", spans)).await;
+    let path = format!("/tempo/api/traces/{}", hex(&trace_id(1)));
+    let answers = (0..12).map(|_| server.get(&path));
+    for answer in futures::future::join_all(answers).await {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
 }

@@ -40,13 +40,15 @@ pub(super) async fn get_v2(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, PlainError> {
-    let trace = app.trace(parse(&id)?).await?.unwrap_or_else(|| Trace {
-        batch: SpanBatch::empty(),
-        nodes: Vec::new(),
-        partial: Vec::new(),
-    });
+    let trace = app.trace(parse(&id)?).await?;
     let protobuf = wants_protobuf(&headers);
     Ok(off_the_loop(move || {
+        let empty = Trace {
+            batch: SpanBatch::empty(),
+            nodes: Vec::new(),
+            partial: Vec::new(),
+        };
+        let trace = trace.as_deref().unwrap_or(&empty);
         let missing: Vec<String> = trace.partial.iter().map(ToString::to_string).collect();
         let missing = missing.join("; ");
         let status = TraceStatus {
