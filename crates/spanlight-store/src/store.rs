@@ -211,7 +211,7 @@ impl Store {
         )
     }
 
-    /// Moves everything that is hot to the cold tier now.
+    /// Moves everything that is hot to the cold tier now. Returns when the log is cut too.
     ///
     /// # Errors
     /// [`FlushError`]: the spans stay hot, and in the log.
@@ -220,15 +220,19 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         let sent = self.inner.requests.send(Request::Flush(reply)).await;
         sent.map_err(|_| closed())?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        let flushed = answer.await.unwrap_or_else(|_| Err(closed()));
+        self.inner.log.look().await;
+        flushed
     }
 
-    /// Does at once what the background task would do at its next look: flush, delete, tidy up, each if it is due.
+    /// Does at once what the background work would do at its next look: flush, delete, tidy up, each if it is due; and
+    /// tries a log again that could not be written.
     pub async fn maintain(&self) {
         let (reply, answer) = oneshot::channel();
         if self.inner.requests.send(Request::Tick(reply)).await.is_ok() {
             answer.await.ok();
         }
+        self.inner.log.look().await;
     }
 
     /// Whether the store does its job.

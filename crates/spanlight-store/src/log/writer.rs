@@ -77,6 +77,8 @@ enum Command {
     Seal(oneshot::Sender<u64>),
     /// Remove the segments whose records are all in the table.
     Cut(u64),
+    /// Try a log that is unwritable once more; answers when that and everything before it is done.
+    Look(oneshot::Sender<()>),
 }
 
 #[derive(Debug)]
@@ -173,6 +175,13 @@ impl LogWriter {
     /// Removes the segments whose records are all in the table.
     pub(crate) fn cut(&self, through: u64) {
         self.send(Command::Cut(through));
+    }
+
+    /// Does what waits, tries again where the disk failed, and returns when both are done.
+    pub(crate) async fn look(&self) {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Look(reply));
+        answer.await.ok();
     }
 
     fn send(&self, command: Command) {

@@ -109,6 +109,13 @@ impl Committer {
                     self.commit(std::mem::take(&mut group));
                     self.cut(through);
                 }
+                Command::Look(reply) => {
+                    self.commit(std::mem::take(&mut group));
+                    if self.shared.unwritable.load().is_some() {
+                        self.probe();
+                    }
+                    reply.send(()).ok();
+                }
             }
         }
         self.commit(group);
