@@ -40,6 +40,7 @@ pub(crate) async fn load(
         time_range: None,
         trace_ids: Some(ids),
         columns,
+        filter: None,
     };
     let mut loaded = Loaded {
         parts: Vec::new(),
@@ -47,7 +48,7 @@ pub(crate) async fn load(
         inspected: Inspected::default(),
         memory: MemoryConsumer::new("spans of traces").register(memory),
     };
-    let partitions = snapshot.partitions(&request);
+    let partitions = snapshot.scan(&request).await.partitions;
     loaded.inspected.partitions = partitions.len() as u64;
     let mut batches = stream::iter(partitions)
         .map(|partition| {

@@ -15,7 +15,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt as _;
 use spanlight_model::TraceId;
-use spanlight_store::{Partition, ScanColumns, ScanRequest, Snapshot};
+use spanlight_store::{AttributeKeys, Partition, ScanColumns, ScanRequest, Snapshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{SearchAnswer, SearchRequest};
@@ -148,11 +148,13 @@ impl Drop for Search<'_> {
 impl Search<'_> {
     async fn waves(&mut self) -> Result<(), Stop> {
         let window = self.window();
-        let mut partitions = self.snapshot.partitions(&ScanRequest {
+        let request = ScanRequest {
             time_range: Some(window.end_min..window.start_max),
-            trace_ids: None,
             columns: self.plan.fields.columns(),
-        });
+            ..ScanRequest::default()
+        };
+        let scan = self.before(self.scan_deadline, self.snapshot.scan(&request));
+        let mut partitions = scan.await?.partitions;
         // Taken from the end: the newest first.
         partitions.sort_by_key(Partition::max_start_time_unix_nano);
         let mut spans = FIRST_WAVE_SPANS;
@@ -248,7 +250,7 @@ impl Search<'_> {
         let ids = Arc::new(ids.clone());
         let columns = ScanColumns {
             // Of every answer it is told whether it was a cold start.
-            attributes: true,
+            attributes: AttributeKeys::All,
             ..self.plan.fields.columns()
         };
         let loaded = load(&self.snapshot, Arc::clone(&ids), columns, &self.memory);

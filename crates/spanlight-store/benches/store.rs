@@ -128,7 +128,7 @@ fn flush_and_read(criterion: &mut Criterion) {
     );
     let read = |request: &ScanRequest| {
         runtime.block_on(async {
-            let partitions = store.snapshot().partitions(request);
+            let partitions = store.snapshot().scan(request).await.partitions;
             for partition in partitions {
                 let mut stream = partition.stream();
                 while let Some(batch) = stream.next().await {

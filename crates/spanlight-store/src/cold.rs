@@ -7,6 +7,7 @@ mod json;
 mod object_store;
 pub(crate) mod read;
 mod schema;
+pub(crate) mod source;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;

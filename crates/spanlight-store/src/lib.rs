@@ -24,7 +24,10 @@ mod store;
 pub use clock::{Clock, SystemClock};
 pub use error::{AppendError, FlushError, OpenError, ReadError};
 pub use options::{FsyncPolicy, StoreOptions};
-pub use scan::{Partition, ScanColumns, ScanRequest};
+pub use scan::{
+    AttributeKeys, Comparison, Field, Figures, Filter, Literal, Partition, Predicate, Scan,
+    ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Test, TextTest,
+};
 pub use snapshot::Snapshot;
 pub use statistics::{
     ColdStatistics, DamageStatistics, FlushStatistics, Health, HotStatistics, LogStatistics,

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::cold::ColdTier;
-use crate::cold::footer::FooterCache;
-use crate::disk::Disk;
+use crate::cold::read::FileReader;
 use crate::hot::HotTier;
-use crate::scan::{Partition, ScanRequest};
+use crate::scan::{Partition, Scan, ScanReport, ScanRequest};
 
 /// What queries see at one moment.
 #[derive(Debug, Clone, Default)]
@@ -52,29 +51,27 @@ impl Published {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     view: Arc<View>,
-    disk: Arc<dyn Disk>,
-    footers: Arc<FooterCache>,
+    reader: FileReader,
 }
 
 impl Snapshot {
-    pub(crate) fn new(view: Arc<View>, disk: Arc<dyn Disk>, footers: Arc<FooterCache>) -> Self {
-        Self {
-            view,
-            disk,
-            footers,
-        }
+    pub(crate) fn new(view: Arc<View>, reader: FileReader) -> Self {
+        Self { view, reader }
     }
 
-    /// The parts that may have what is asked for; the rest is skipped without being read. In no particular order:
-    /// [`Partition::max_start_time_unix_nano`] helps to read the newest first.
-    #[must_use]
-    pub fn partitions(&self, request: &ScanRequest) -> Vec<Partition> {
+    /// The parts that may have what is asked for; the rest is left out without being read.
+    pub async fn scan(&self, request: &ScanRequest) -> Scan {
+        let report = Arc::<ScanReport>::default();
+        let request = Arc::new(request.clone());
         let hot = self.view.hot.chunks().iter();
-        let hot = hot.filter_map(|chunk| Partition::of_hot(chunk, request));
+        let hot = hot.filter_map(|chunk| Partition::of_hot(chunk, &request, &report));
         let cold = self.view.cold.files.iter();
         let cold =
-            cold.filter_map(|file| Partition::of_cold(&self.disk, &self.footers, file, request));
-        hot.chain(cold).collect()
+            cold.filter_map(|file| Partition::of_cold(&self.reader, file, &request, &report));
+        Scan {
+            partitions: hot.chain(cold).collect(),
+            report: Arc::clone(&report),
+        }
     }
 
     /// An upper bound of the spans in the view.

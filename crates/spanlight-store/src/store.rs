@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::{Budget, Reservation};
 use crate::cold::ColdTier;
-use crate::cold::footer::FooterCache;
+use crate::cold::read::FileReader;
 use crate::cold::table::Table;
 use crate::directory::Directory;
 use crate::error::{AppendError, FlushError, OpenError};
@@ -45,7 +45,7 @@ struct Inner {
     log: Arc<LogWriter>,
     damage: DamageStatistics,
     report: Arc<Report>,
-    footers: Arc<FooterCache>,
+    reader: FileReader,
     requests: mpsc::Sender<Request>,
     maintenance: Mutex<Option<JoinHandle<()>>>,
     closing: CancellationToken,
@@ -152,6 +152,7 @@ impl Store {
         };
         let (requests, receiver) = mpsc::channel(REQUESTS);
         let maintenance = task::spawn(maintenance.run(receiver));
+        let reader = FileReader::local(&options.disk);
         Ok(Self {
             inner: Arc::new(Inner {
                 options,
@@ -160,7 +161,7 @@ impl Store {
                 log,
                 damage,
                 report,
-                footers: Arc::default(),
+                reader,
                 requests,
                 maintenance: Mutex::new(Some(maintenance)),
                 closing,
@@ -204,11 +205,7 @@ impl Store {
     /// A view of everything that was acknowledged.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(
-            self.inner.published.load(),
-            Arc::clone(&self.inner.options.disk),
-            Arc::clone(&self.inner.footers),
-        )
+        Snapshot::new(self.inner.published.load(), self.inner.reader.clone())
     }
 
     /// Moves everything that is hot to the cold tier now. Returns when the log is cut too.

@@ -64,7 +64,7 @@ async fn a_scan_skips_what_cannot_match() {
     assert_eq!(found.into_keys().collect::<Vec<_>>(), [6, 7, 8]);
     let found = counts(&store, &early).await;
     assert_eq!(found.into_keys().collect::<Vec<_>>(), Vec::from_iter(0..30));
-    assert!(store.snapshot().partitions(&never).is_empty());
+    assert!(store.snapshot().scan(&never).await.partitions.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +114,7 @@ async fn a_scan_of_files_skips_what_cannot_match() {
     let found = counts(&store, &by_id(2)).await;
     assert_eq!(found.into_keys().collect::<Vec<_>>(), [6, 7, 8]);
     assert!(counts(&store, &by_id(1_000_000)).await.is_empty());
-    assert_eq!(store.snapshot().partitions(&early).len(), 1);
+    assert_eq!(store.snapshot().scan(&early).await.partitions.len(), 1);
     let found = counts(&store, &early).await;
     assert_eq!(found.into_keys().collect::<Vec<_>>(), Vec::from_iter(0..30));
 }

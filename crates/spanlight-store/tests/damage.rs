@@ -125,7 +125,12 @@ async fn a_damaged_data_file_is_named_and_hides_no_other() {
 
     let mut errors = Vec::new();
     let mut spans = 0;
-    for partition in store.snapshot().partitions(&ScanRequest::default()) {
+    for partition in store
+        .snapshot()
+        .scan(&ScanRequest::default())
+        .await
+        .partitions
+    {
         let mut stream = partition.stream();
         while let Some(batch) = stream.next().await {
             match batch {
@@ -138,7 +143,11 @@ async fn a_damaged_data_file_is_named_and_hides_no_other() {
     assert!(matches!(&errors[0], ReadError::Damaged { file, .. } if file.contains(&name)));
 
     fs::remove_file(&files[0]).unwrap();
-    let partitions = store.snapshot().partitions(&ScanRequest::default());
+    let partitions = store
+        .snapshot()
+        .scan(&ScanRequest::default())
+        .await
+        .partitions;
     let mut errors = 0;
     for partition in partitions {
         let results: Vec<_> = partition.stream().collect().await;

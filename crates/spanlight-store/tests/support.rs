@@ -48,7 +48,7 @@ fn span_id(number: u64) -> SpanId {
 /// How often each span is there, by its number.
 pub(crate) async fn counts(store: &Store, request: &ScanRequest) -> BTreeMap<u64, usize> {
     let mut counts = BTreeMap::new();
-    for partition in store.snapshot().partitions(request) {
+    for partition in store.snapshot().scan(request).await.partitions {
         let mut stream = partition.stream();
         while let Some(batch) = stream.next().await {
             let batch = batch.unwrap();

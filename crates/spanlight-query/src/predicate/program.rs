@@ -1,6 +1,6 @@
 //! The compiled form of an expression: fields resolved to slots, and what of it can be decided without the trace.
 
-use spanlight_store::ScanColumns;
+use spanlight_store::{AttributeKeys, ScanColumns};
 use spanlight_traceql::Pattern;
 use spanlight_traceql::ast::{
     Arithmetic, AttributeScope, Comparison, Field, FieldExpression, FieldNode, Intrinsic,
@@ -68,15 +68,24 @@ impl Fields {
 
     /// The heavy columns that hold the fields.
     pub(crate) fn columns(&self) -> ScanColumns {
-        let mut columns = ScanColumns::NONE;
+        let mut columns = ScanColumns {
+            status_message: true,
+            ..ScanColumns::BASE
+        };
         for field in &self.list {
+            let resource = match is_service_name(field) {
+                true => AttributeKeys::None,
+                false => AttributeKeys::All,
+            };
             match scope(field) {
                 Some(AttributeScope::Any) => {
-                    columns.attributes = true;
-                    columns.resource |= !is_service_name(field);
+                    columns.attributes = AttributeKeys::All;
+                    columns.resource = columns.resource.union(&resource);
                 }
-                Some(AttributeScope::Span) => columns.attributes = true,
-                Some(AttributeScope::Resource) => columns.resource |= !is_service_name(field),
+                Some(AttributeScope::Span) => columns.attributes = AttributeKeys::All,
+                Some(AttributeScope::Resource) => {
+                    columns.resource = columns.resource.union(&resource);
+                }
                 Some(AttributeScope::Event) => columns.events = true,
                 Some(AttributeScope::Link) => columns.links = true,
                 Some(AttributeScope::Instrumentation) => columns.scope = true,

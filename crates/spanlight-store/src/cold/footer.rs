@@ -12,7 +12,7 @@ use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
 
-use super::read::DiskReader;
+use super::read::ParquetFile;
 use super::schema::{TRACE_ID, reader_schema};
 
 /// Files whose footers are kept; one takes some tens of kilobytes.
@@ -43,7 +43,7 @@ impl FooterCache {
     pub(crate) fn get(
         &self,
         path: &Path,
-        reader: &DiskReader,
+        reader: &ParquetFile,
     ) -> Result<Arc<Footer>, ParquetError> {
         if let Some(footer) = self.find(path) {
             return Ok(footer);
@@ -76,7 +76,7 @@ impl FooterCache {
 }
 
 impl Footer {
-    fn read(reader: &DiskReader) -> Result<Self, ParquetError> {
+    fn read(reader: &ParquetFile) -> Result<Self, ParquetError> {
         let options = ArrowReaderOptions::new()
             .with_schema(reader_schema())
             .with_page_index_policy(PageIndexPolicy::Optional);
@@ -106,6 +106,7 @@ pub(crate) fn column_of(group: &RowGroupMetaData, name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cold::source::LocalFiles;
     use crate::cold::write;
     use crate::disk::LocalDisk;
 
@@ -113,7 +114,10 @@ mod tests {
     fn the_number_of_footers_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
         let written = write::write(&LocalDisk, directory.path(), &[]).unwrap();
-        let reader = DiskReader::new(Arc::new(LocalDisk), &written.file);
+        let reader = ParquetFile::new(
+            Arc::new(LocalFiles(Arc::new(LocalDisk))),
+            Arc::new(written.file),
+        );
         let cache = FooterCache::default();
         for number in 0..FILES_MAX + 10 {
             cache.get(Path::new(&number.to_string()), &reader).unwrap();

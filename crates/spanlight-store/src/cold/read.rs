@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read};
 use std::ops::{Bound, Range};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
@@ -28,6 +27,7 @@ use super::ColdFile;
 use super::decode::decode;
 use super::footer::{Footer, FooterCache, column_of};
 use super::schema as table;
+use super::source::{DataSource, LocalFiles};
 use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::scan::{ScanColumns, ScanRequest};
@@ -39,17 +39,33 @@ const BATCHES_AHEAD: usize = 2;
 
 type Batches = mpsc::Sender<Result<SpanBatch, ReadError>>;
 
+/// What reading takes: where the bytes come from, and the footers that are known.
+#[derive(Debug, Clone)]
+pub(crate) struct FileReader {
+    pub(crate) source: Arc<dyn DataSource>,
+    pub(crate) footers: Arc<FooterCache>,
+}
+
+impl FileReader {
+    /// Reads files of the data directory.
+    pub(crate) fn local(disk: &Arc<dyn Disk>) -> Self {
+        Self {
+            source: Arc::new(LocalFiles(Arc::clone(disk))),
+            footers: Arc::default(),
+        }
+    }
+}
+
 /// Reads a file on a blocking thread, which starts when the stream is first polled and ends when it is dropped.
 pub(crate) fn stream(
-    disk: Arc<dyn Disk>,
-    footers: Arc<FooterCache>,
+    reader: FileReader,
     file: Arc<ColdFile>,
-    request: ScanRequest,
+    request: Arc<ScanRequest>,
 ) -> BoxStream<'static, Result<SpanBatch, ReadError>> {
     let batches = async move {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
         task::spawn_blocking(move || {
-            if let Err(error) = read(&disk, &footers, &file, &request, &sender) {
+            if let Err(error) = read(&reader, &file, &request, &sender) {
                 sender.blocking_send(Err(error)).ok();
             }
         });
@@ -62,9 +78,8 @@ pub(crate) fn stream(
 }
 
 fn read(
-    disk: &Arc<dyn Disk>,
-    footers: &FooterCache,
-    file: &ColdFile,
+    reader: &FileReader,
+    file: &Arc<ColdFile>,
     request: &ScanRequest,
     sender: &Batches,
 ) -> Result<(), ReadError> {
@@ -73,7 +88,8 @@ fn read(
         file: display_name(file),
         reason,
     };
-    let reader = DiskReader::new(Arc::clone(disk), file);
+    let footers = &reader.footers;
+    let reader = ParquetFile::new(Arc::clone(&reader.source), Arc::clone(file));
     let footer = footers.get(&file.path, &reader).map_err(failed)?;
     let groups = row_groups(&footer, request);
     if groups.is_empty() {
@@ -81,7 +97,7 @@ fn read(
     }
     let builder =
         ParquetRecordBatchReaderBuilder::new_with_metadata(reader, footer.metadata.clone());
-    let projection = projection(&builder, request.columns);
+    let projection = projection(&builder, &request.columns);
     let mut builder = builder
         .with_projection(projection)
         .with_batch_size(BATCH_SPANS);
@@ -208,16 +224,16 @@ fn rows_of_traces(footer: &Footer, groups: &[usize], ids: &BTreeSet<TraceId>) ->
 }
 
 fn projection(
-    builder: &ParquetRecordBatchReaderBuilder<DiskReader>,
-    columns: ScanColumns,
+    builder: &ParquetRecordBatchReaderBuilder<ParquetFile>,
+    columns: &ScanColumns,
 ) -> ProjectionMask {
     let wanted = |name: &str| match name {
         table::START_TIME | table::DURATION_NANO => false,
-        table::ATTRIBUTES => columns.attributes,
+        table::ATTRIBUTES => !columns.attributes.is_none(),
         table::EVENTS => columns.events,
         table::LINKS => columns.links,
-        table::RESOURCE => columns.resource,
-        table::SERVICE_NAME => !columns.resource,
+        table::RESOURCE => !columns.resource.is_none(),
+        table::SERVICE_NAME => columns.resource.is_none(),
         table::SCOPE => columns.scope,
         _ => true,
     };
@@ -229,9 +245,9 @@ fn projection(
 
 /// Reads the ids first, and the other columns only for the rows that match.
 fn with_trace_filter(
-    builder: ParquetRecordBatchReaderBuilder<DiskReader>,
+    builder: ParquetRecordBatchReaderBuilder<ParquetFile>,
     ids: Arc<BTreeSet<TraceId>>,
-) -> ParquetRecordBatchReaderBuilder<DiskReader> {
+) -> ParquetRecordBatchReaderBuilder<ParquetFile> {
     let mask = ProjectionMask::columns(builder.parquet_schema(), [table::TRACE_ID]);
     let predicate = ArrowPredicateFn::new(mask, move |rows| {
         let column = rows.column(0).as_binary::<i32>();
@@ -261,66 +277,58 @@ fn read_error(file: &ColdFile, error: ParquetError) -> ReadError {
     }
 }
 
-/// A file behind the disk's door, for the Parquet reader.
+/// A data file, for the Parquet reader.
 #[derive(Debug, Clone)]
-pub(crate) struct DiskReader {
-    disk: Arc<dyn Disk>,
-    path: Arc<Path>,
-    length: u64,
+pub(crate) struct ParquetFile {
+    source: Arc<dyn DataSource>,
+    file: Arc<ColdFile>,
 }
 
-impl DiskReader {
-    pub(crate) fn new(disk: Arc<dyn Disk>, file: &ColdFile) -> Self {
-        Self {
-            disk,
-            path: Arc::from(file.path.as_path()),
-            length: file.bytes,
-        }
+impl ParquetFile {
+    pub(crate) fn new(source: Arc<dyn DataSource>, file: Arc<ColdFile>) -> Self {
+        Self { source, file }
     }
 
-    fn range(&self, range: Range<u64>) -> Result<Vec<u8>, ParquetError> {
+    fn range(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
         let parts = self
-            .disk
-            .read_ranges(&self.path, std::slice::from_ref(&range));
+            .source
+            .read_ranges(&self.file, std::slice::from_ref(&range));
         let mut parts = parts.map_err(|error| ParquetError::External(Box::new(error)))?;
         Ok(parts.pop().unwrap_or_default())
     }
 }
 
-impl Length for DiskReader {
+impl Length for ParquetFile {
     fn len(&self) -> u64 {
-        self.length
+        self.file.bytes
     }
 }
 
-impl ChunkReader for DiskReader {
+impl ChunkReader for ParquetFile {
     type T = Box<dyn Read>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         // Only the footer and page headers are read this way; they are short.
-        let end = self.length.min(start.saturating_add(64 << 10));
+        let end = self.len().min(start.saturating_add(64 << 10));
         let head = Cursor::new(self.range(start..end.max(start))?);
         let rest = LazyRest {
-            disk: Arc::clone(&self.disk),
-            path: Arc::clone(&self.path),
-            range: end..self.length,
+            file: self.clone(),
+            range: end..self.len(),
             bytes: None,
         };
         Ok(Box::new(head.chain(rest)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let end = start.saturating_add(length as u64);
-        Ok(Bytes::from(self.range(start..end)?))
+        self.range(start..start.saturating_add(length as u64))
     }
 }
 
 /// The rest of a file, read when somebody gets there.
 struct LazyRest {
-    disk: Arc<dyn Disk>,
-    path: Arc<Path>,
+    file: ParquetFile,
     range: Range<u64>,
-    bytes: Option<Cursor<Vec<u8>>>,
+    bytes: Option<Cursor<Bytes>>,
 }
 
 impl Read for LazyRest {
@@ -331,10 +339,9 @@ impl Read for LazyRest {
         let bytes = match &mut self.bytes {
             Some(bytes) => bytes,
             None => {
-                let range = std::slice::from_ref(&self.range);
-                let mut parts = self.disk.read_ranges(&self.path, range)?;
-                let bytes = Cursor::new(parts.pop().unwrap_or_default());
-                self.bytes.insert(bytes)
+                let bytes = self.file.range(self.range.clone());
+                self.bytes
+                    .insert(Cursor::new(bytes.map_err(std::io::Error::other)?))
             }
         };
         bytes.read(buffer)
