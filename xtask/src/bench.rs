@@ -1,8 +1,11 @@
 //! Measurements. They print figures and judge nothing: a busy machine must not fail a build.
 
 pub(crate) mod ingest;
+mod metrics;
 mod proc;
+mod progress;
 pub(crate) mod start;
+pub(crate) mod store;
 
 use std::time::Duration;
 

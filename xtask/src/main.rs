@@ -61,7 +61,7 @@ enum Task {
     Browser(browser::Options),
     /// Kill a real server under load, again and again; each acknowledged span must be there once
     Crash(crash::Options),
-    /// Measure: `bench ingest`, `bench start`
+    /// Measure: `bench store`, `bench ingest`, `bench start`
     Bench(BenchArguments),
 }
 
@@ -77,6 +77,8 @@ enum Bench {
     Ingest(bench::ingest::Options),
     /// From the start of the process to `/readyz` on an empty directory
     Start(bench::start::Options),
+    /// The store's figures on millions of spans: ingest, memory, disk, each kind of question, restart, growth
+    Store(bench::store::Options),
 }
 
 fn main() -> ExitCode {
@@ -113,5 +115,8 @@ fn run(task: Task) -> Result<()> {
         Task::Bench(BenchArguments {
             bench: Bench::Start(options),
         }) => bench::start::run(&options),
+        Task::Bench(BenchArguments {
+            bench: Bench::Store(options),
+        }) => bench::store::run(&options),
     }
 }

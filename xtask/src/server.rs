@@ -94,6 +94,12 @@ impl Launch {
 
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(&self) -> Result<Server> {
+        let started = Instant::now();
+        self.start_listening()?.wait_until_ready(started)
+    }
+
+    /// Starts the server and waits until it listens; it may not be ready yet.
+    pub(crate) fn start_listening(&self) -> Result<Server> {
         fs::create_dir_all(&self.data_dir)?;
         let addresses_file = self.data_dir.join("addresses.json");
         // A killed server has left its own.
@@ -104,12 +110,15 @@ impl Launch {
         let log = self.data_dir.with_extension("log");
         let started = Instant::now();
         let mut child = self.spawn(&log)?;
-        match wait_until_ready(&mut child, &addresses_file, started) {
+        let listening = wait_until(&mut child, started, "did not listen", || {
+            addresses(&addresses_file)
+        });
+        match listening {
             Ok(addresses) => Ok(Server {
                 child,
                 log,
                 addresses,
-                ready_after: started.elapsed(),
+                ready_after: Duration::ZERO,
             }),
             Err(error) => {
                 let _ = child.kill();
@@ -145,6 +154,21 @@ impl Launch {
 }
 
 impl Server {
+    /// Waits until a server that listens is ready.
+    pub(crate) fn wait_until_ready(mut self, started: Instant) -> Result<Self> {
+        let http = self.addresses.http;
+        let ready = wait_until(&mut self.child, started, "was not ready", || {
+            let answer = Client::new(http).get("/readyz")?;
+            if answer.status != 200 {
+                bail!("/readyz says {}: {}", answer.status, answer.text());
+            }
+            Ok(())
+        });
+        self.ready_after = started.elapsed();
+        ready.map_err(|error| error.context(format!("its log ends with\n{}", self.log_tail())))?;
+        Ok(self)
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -201,43 +225,40 @@ impl Drop for Server {
     }
 }
 
-fn wait_until_ready(
+/// Tries until it succeeds, the server ends or the time is over.
+fn wait_until<T>(
     child: &mut Child,
-    addresses_file: &Path,
     started: Instant,
-) -> Result<Addresses> {
-    let mut problem = anyhow!("addresses.json did not appear");
+    problem: &str,
+    mut attempt: impl FnMut() -> Result<T>,
+) -> Result<T> {
+    let mut last = anyhow!("it was not tried");
     while started.elapsed() < READY_TIME_MAX {
         if let Some(status) = child.try_wait()? {
             bail!("the server ended by itself ({status})");
         }
-        match try_ready(addresses_file) {
-            Ok(addresses) => return Ok(addresses),
-            Err(error) => problem = error,
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(error) => last = error,
         }
         thread::sleep(Duration::from_millis(2));
     }
-    Err(problem.context(format!("the server was not ready after {READY_TIME_MAX:?}")))
+    Err(last.context(format!("the server {problem} within {READY_TIME_MAX:?}")))
 }
 
-fn try_ready(addresses_file: &Path) -> Result<Addresses> {
-    let file: Value = serde_json::from_slice(&fs::read(addresses_file)?)?;
+fn addresses(file: &Path) -> Result<Addresses> {
+    let file: Value = serde_json::from_slice(&fs::read(file)?)?;
     let address = |name: &str| -> Result<SocketAddr> {
         let text = file[name]
             .as_str()
             .with_context(|| format!("addresses.json has no {name}"))?;
         Ok(text.parse()?)
     };
-    let addresses = Addresses {
+    Ok(Addresses {
         http: address("http")?,
         otlp_http: address("otlp_http")?,
         otlp_grpc: address("otlp_grpc")?,
-    };
-    let answer = Client::new(addresses.http).get("/readyz")?;
-    if answer.status != 200 {
-        bail!("/readyz says {}: {}", answer.status, answer.text());
-    }
-    Ok(addresses)
+    })
 }
 
 fn tail(log: &Path) -> String {

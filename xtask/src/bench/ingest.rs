@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{milliseconds, percentile, proc};
 use crate::{
     http::Client,
-    load::{SPANS_PER_TRACE, Template},
+    load::{SPANS_PER_TRACE, Starts, Template},
     repository,
     server::{Launch, Scratch, Server},
 };
@@ -160,7 +160,7 @@ impl Run {
                 .next
                 .fetch_add(self.traces_per_request, Ordering::Relaxed);
             let template = &self.templates[(first / self.traces_per_request % TEMPLATES) as usize];
-            template.write(SEED, first, now_unix_nano(), &mut body);
+            template.write(SEED, first, Starts::at(now_unix_nano()), &mut body);
             self.post(&mut client, &body, started, &mut seen)?;
         }
         Ok(seen)

@@ -11,7 +11,11 @@ use std::{
 use anyhow::{Result, bail};
 
 use super::ledger::Ledger;
-use crate::{http::Client, load::Template, random::Random};
+use crate::{
+    http::Client,
+    load::{Starts, Template},
+    random::Random,
+};
 
 /// Traces in one request, at most.
 const TRACES_MAX: u64 = 8;
@@ -98,7 +102,7 @@ impl Request {
         Template::new(seed, self.traces.start, traces).write(
             seed,
             self.traces.start,
-            self.start_time_unix_nano,
+            Starts::at(self.start_time_unix_nano),
             &mut body,
         );
         let answer = client.post(

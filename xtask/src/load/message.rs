@@ -1,7 +1,7 @@
 //! Protobuf by hand: just what OTLP needs, with notes of where the bytes are that differ from trace to trace.
 
-use super::{span_id, trace_id};
-use crate::random::Random;
+use super::Starts;
+use super::drawn::{Drawn, UUID_LENGTH};
 
 /// A message that is being encoded.
 #[derive(Debug, Default)]
@@ -25,20 +25,21 @@ pub(super) enum Value {
     SpanId {
         span: u8,
     },
-    /// A time, this long after the trace's start.
+    /// A time, this long after the trace's start at a pace of one.
     Time {
-        after_nano: u64,
+        after_nano: f64,
     },
     /// `user-` and six digits.
     User,
+    OrderTotal,
     /// A UUID of the trace and one of its functions.
     Invocation {
-        function: u8,
+        service: u8,
     },
 }
 
-pub(super) const USER_LENGTH: usize = 11;
-pub(super) const UUID_LENGTH: usize = 36;
+const USER_PREFIX: &[u8] = b"user-";
+const USER_LENGTH: usize = 11;
 
 impl Message {
     fn tag(&mut self, field: u32, wire_type: u32) {
@@ -56,11 +57,6 @@ impl Message {
     pub(super) fn number(&mut self, field: u32, value: u64) {
         self.tag(field, 0);
         self.varint(value);
-    }
-
-    pub(super) fn double(&mut self, field: u32, value: f64) {
-        self.tag(field, 1);
-        self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(super) fn text(&mut self, field: u32, value: &str) {
@@ -83,13 +79,12 @@ impl Message {
     /// A field whose value is filled in later.
     pub(super) fn later(&mut self, field: u32, trace: u16, value: Value) {
         let length = match value {
-            Value::Time { .. } => 8,
+            Value::Time { .. } | Value::OrderTotal | Value::SpanId { .. } => 8,
             Value::TraceId => 16,
-            Value::SpanId { .. } => 8,
             Value::User => USER_LENGTH,
             Value::Invocation { .. } => UUID_LENGTH,
         };
-        if matches!(value, Value::Time { .. }) {
+        if matches!(value, Value::Time { .. } | Value::OrderTotal) {
             self.tag(field, 1);
         } else {
             self.tag(field, 2);
@@ -105,50 +100,35 @@ impl Message {
 }
 
 impl Patch {
-    pub(super) fn apply(&self, seed: u64, first: u64, start_time_unix_nano: u64, body: &mut [u8]) {
-        let number = first + u64::from(self.trace);
+    /// `drawn`: the traces of the request.
+    pub(super) fn apply(&self, drawn: &[Drawn], starts: Starts, body: &mut [u8]) {
+        let trace = &drawn[usize::from(self.trace)];
         let place = &mut body[self.at..];
         match self.value {
-            Value::TraceId => place[..16].copy_from_slice(&trace_id(seed, number)),
+            Value::TraceId => place[..16].copy_from_slice(&trace.trace_id),
             Value::SpanId { span } => {
-                place[..8].copy_from_slice(&span_id(seed, number, usize::from(span)));
+                place[..8].copy_from_slice(&trace.span_id(usize::from(span)));
             }
             Value::Time { after_nano } => {
-                // Traces of one request start a microsecond apart, so that their order is known.
-                let time = start_time_unix_nano + after_nano + u64::from(self.trace) * 1_000;
+                let start = starts.first_unix_nano + u64::from(self.trace) * starts.step_nano;
+                let time = start + paced(after_nano, trace.pace);
                 place[..8].copy_from_slice(&time.to_le_bytes());
             }
             Value::User => {
-                place[..5].copy_from_slice(b"user-");
-                let mut user = Random::at(seed ^ 0x75, number).below(100_000);
-                for digit in place[5..USER_LENGTH].iter_mut().rev() {
-                    *digit = b'0' + (user % 10) as u8;
-                    user /= 10;
-                }
+                place[..USER_PREFIX.len()].copy_from_slice(USER_PREFIX);
+                place[USER_PREFIX.len()..USER_LENGTH].copy_from_slice(&trace.user);
             }
-            Value::Invocation { function } => {
-                let mut random = Random::at(seed ^ 0x69, number << 4 | u64::from(function));
-                write_uuid([random.next(), random.next()], &mut place[..UUID_LENGTH]);
+            Value::OrderTotal => place[..8].copy_from_slice(&trace.order_total().to_le_bytes()),
+            Value::Invocation { service } => {
+                place[..UUID_LENGTH].copy_from_slice(&trace.invocations[usize::from(service)]);
             }
         }
     }
 }
 
-/// Writes a UUID of version 4.
-fn write_uuid(words: [u64; 2], place: &mut [u8]) {
-    let mut nibbles = (u128::from(words[0]) << 64) | u128::from(words[1]);
-    for (index, letter) in place.iter_mut().enumerate() {
-        *letter = match index {
-            8 | 13 | 18 | 23 => b'-',
-            14 => b'4',
-            19 => b'8',
-            _ => {
-                let nibble = (nibbles & 0xf) as usize;
-                nibbles >>= 4;
-                b"0123456789abcdef"[nibble]
-            }
-        };
-    }
+/// A time after the trace's start, at the trace's own pace.
+pub(super) fn paced(after_nano: f64, pace: f64) -> u64 {
+    (after_nano * pace) as u64
 }
 
 #[cfg(test)]
@@ -176,15 +156,9 @@ mod tests {
         outer.text(1, "before");
         outer.message(2, &inner);
         let mut body = outer.bytes.clone();
-        outer.patches[0].apply(5, 9, 0, &mut body);
-        assert!(body.ends_with(&span_id(5, 9, 0)));
+        let drawn = [Drawn::of(5, 9)];
+        outer.patches[0].apply(&drawn, Starts::at(0), &mut body);
+        assert!(body.ends_with(&drawn[0].span_id(0)));
         assert_eq!(body.len(), outer.bytes.len());
-    }
-
-    #[test]
-    fn a_uuid_has_its_dashes_and_its_version() {
-        let mut place = [0; UUID_LENGTH];
-        write_uuid([1, 0xffff], &mut place);
-        assert_eq!(&place, b"ffff0000-0000-4000-8010-000000000000");
     }
 }

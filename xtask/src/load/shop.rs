@@ -1,9 +1,9 @@
 //! The workload: a checkout that goes through six functions and a bus, ten spans of eleven attributes each.
 
-use super::message::{Message, Value};
+use super::message::{Message, Value, paced};
 use crate::random::Random;
 
-const SERVICES: [&str; 6] = [
+pub(crate) const SERVICES: [&str; 6] = [
     "storefront",
     "ingress",
     "event-bus",
@@ -18,15 +18,15 @@ const CLIENT: u64 = 3;
 const PRODUCER: u64 = 4;
 const CONSUMER: u64 = 5;
 
-/// A span of the trace: what it is, and where it lies in a trace of one second.
+/// A span of the trace.
 #[derive(Debug)]
-pub(super) struct Shape {
-    service: usize,
+pub(crate) struct Shape {
+    pub(crate) service: usize,
     name: &'static str,
     kind: u64,
-    parent: Option<u8>,
-    start_ms: u64,
-    end_ms: u64,
+    pub(crate) parent: Option<u8>,
+    /// What it takes by itself, typically, beside what it waits for.
+    own_ms: f64,
 }
 
 const fn shape(
@@ -34,57 +34,59 @@ const fn shape(
     name: &'static str,
     kind: u64,
     parent: Option<u8>,
-    start_ms: u64,
-    end_ms: u64,
+    own_ms: f64,
 ) -> Shape {
     Shape {
         service,
         name,
         kind,
         parent,
-        start_ms,
-        end_ms,
+        own_ms,
     }
 }
 
-/// Parents come before their children; consumers start after their producers have ended.
-pub(super) const SPANS: [Shape; 10] = [
-    shape(0, "POST /checkout", SERVER, None, 0, 310),
-    shape(0, "validate cart", INTERNAL, Some(0), 5, 60),
-    shape(0, "POST /events", CLIENT, Some(0), 70, 300),
-    shape(1, "Validate Event", SERVER, Some(2), 90, 280),
-    shape(1, "orders publish", PRODUCER, Some(3), 200, 260),
-    shape(2, "orders process", CONSUMER, Some(4), 340, 420),
-    shape(2, "egress publish", PRODUCER, Some(5), 380, 410),
-    shape(3, "Forward Event", CONSUMER, Some(6), 470, 980),
-    shape(4, "POST /charges", SERVER, Some(7), 500, 940),
-    shape(5, "POST /reservations", SERVER, Some(7), 510, 720),
+/// Parents come before their children.
+pub(crate) const SPANS: [Shape; 10] = [
+    shape(0, "POST /checkout", SERVER, None, 12.0),
+    shape(0, "validate cart", INTERNAL, Some(0), 6.0),
+    shape(0, "POST /events", CLIENT, Some(0), 4.0),
+    shape(1, "Validate Event", SERVER, Some(2), 9.0),
+    shape(1, "orders publish", PRODUCER, Some(3), 7.0),
+    shape(2, "orders process", CONSUMER, Some(4), 10.0),
+    shape(2, "egress publish", PRODUCER, Some(5), 8.0),
+    shape(3, "Forward Event", CONSUMER, Some(6), 14.0),
+    shape(4, "POST /charges", SERVER, Some(7), 110.0),
+    shape(5, "POST /reservations", SERVER, Some(7), 45.0),
 ];
 
-const NANOS_PER_MS: u64 = 1_000_000;
-const COLD_START_MS: u64 = 180;
+const NANOS_PER_MS: f64 = 1e6;
+const COLD_START_MS: f64 = 180.0;
+/// From a producer's end to its consumer's start.
+const QUEUE_MS: f64 = 20.0;
 
 /// How one trace differs from the others in what is not patched.
-#[derive(Debug)]
-struct Variant {
-    /// Its durations are those of the shape times this.
-    pace: f64,
-    fails: Option<usize>,
-    cold: Option<usize>,
-    total: f64,
+#[derive(Clone, Debug)]
+pub(crate) struct Variant {
+    /// Start and end of each span after the trace's start, in nanoseconds, at a pace of one.
+    after_nano: [(f64, f64); SPANS.len()],
+    pub(crate) fails: Option<usize>,
+    pub(crate) cold: Option<usize>,
 }
 
 /// An `ExportTraceServiceRequest` with its spans grouped by service, as a collector sends them.
-pub(super) fn request(random: &mut Random, traces: u16) -> Message {
-    let variants: Vec<Variant> = (0..traces).map(|_| Variant::draw(random)).collect();
+pub(super) fn request(variants: &[Variant], needles: &[(u16, String)]) -> Message {
     let mut request = Message::default();
     for (service, name) in SERVICES.iter().enumerate() {
         let mut spans = Message::default();
         spans.message(1, &scope());
-        for (trace, variant) in variants.iter().enumerate() {
+        for (trace, variant) in (0_u16..).zip(variants) {
             for (index, shape) in SPANS.iter().enumerate() {
                 if shape.service == service {
-                    spans.message(2, &span(trace as u16, index, shape, variant));
+                    // The last span is the one that has it.
+                    let needle = needles
+                        .iter()
+                        .find(|(of, _)| *of == trace && index + 1 == SPANS.len());
+                    spans.message(2, &span(trace, index, variant, needle));
                 }
             }
         }
@@ -97,20 +99,63 @@ pub(super) fn request(random: &mut Random, traces: u16) -> Message {
 }
 
 impl Variant {
-    fn draw(random: &mut Random) -> Self {
-        // Roughly log-normal: most are quick, a few are slow.
-        let bell: f64 = (0..6).map(|_| random.fraction()).sum::<f64>() - 3.0;
+    pub(super) fn draw(random: &mut Random) -> Self {
         let one_span = |random: &mut Random, percent: f64| {
             (random.fraction() * 100.0 < percent).then(|| random.below(SPANS.len() as u64) as usize)
         };
-        Self {
-            pace: 0.25 * bell.exp(),
-            // One span of a hundred fails, two of a hundred start cold; a trace has ten.
-            fails: one_span(random, 10.0),
-            cold: one_span(random, 20.0),
-            total: (100 + random.below(50_000)) as f64 / 100.0,
-        }
+        // One span of a hundred fails, two of a hundred start cold; a trace has ten.
+        let (fails, cold) = (one_span(random, 10.0), one_span(random, 20.0));
+        let mut variant = Self {
+            after_nano: [(0.0, 0.0); SPANS.len()],
+            fails,
+            cold,
+        };
+        variant.lay_out(0, 0.0, random);
+        variant
     }
+
+    /// Gives a span and what it causes their times; returns its end. It calls one thing after the other; consumers
+    /// start when their producer has ended.
+    fn lay_out(&mut self, index: usize, start: f64, random: &mut Random) -> f64 {
+        let cold = if self.cold == Some(index) {
+            COLD_START_MS * NANOS_PER_MS
+        } else {
+            0.0
+        };
+        let own = SPANS[index].own_ms * NANOS_PER_MS * log_normal(random) + cold;
+        let mut end = start + own / 2.0;
+        let children = |asynchronous: bool| {
+            (0..SPANS.len()).filter(move |&child| {
+                SPANS[child].parent == Some(index as u8)
+                    && (SPANS[child].kind == CONSUMER) == asynchronous
+            })
+        };
+        for child in children(false) {
+            end = self.lay_out(child, end, random);
+        }
+        end += own / 2.0;
+        self.after_nano[index] = (start, end);
+        for child in children(true) {
+            self.lay_out(
+                child,
+                end + QUEUE_MS * NANOS_PER_MS * log_normal(random),
+                random,
+            );
+        }
+        end
+    }
+
+    /// Start and end of a span after the start of its trace, in nanoseconds, for a trace of this pace.
+    pub(crate) fn times(&self, span: usize, pace: f64) -> (u64, u64) {
+        let (start, end) = self.after_nano[span];
+        (paced(start, pace), paced(end, pace))
+    }
+}
+
+/// Around one: most are quick, a few are slow.
+fn log_normal(random: &mut Random) -> f64 {
+    let bell: f64 = (0..6).map(|_| random.fraction()).sum::<f64>() - 3.0;
+    (0.8 * bell).exp()
 }
 
 fn resource(service: &str) -> Message {
@@ -134,16 +179,9 @@ fn scope() -> Message {
     scope
 }
 
-fn span(trace: u16, index: usize, shape: &Shape, variant: &Variant) -> Message {
-    let cold = variant.cold == Some(index);
-    let scaled = |ms: u64| (ms as f64 * variant.pace) as u64 * NANOS_PER_MS + index as u64 * 137;
-    let start = scaled(shape.start_ms);
-    let end = scaled(shape.end_ms)
-        + if cold {
-            COLD_START_MS * NANOS_PER_MS
-        } else {
-            0
-        };
+fn span(trace: u16, index: usize, variant: &Variant, needle: Option<&(u16, String)>) -> Message {
+    let shape = &SPANS[index];
+    let (start, end) = variant.after_nano[index];
     let mut span = Message::default();
     span.later(1, trace, Value::TraceId);
     span.later(2, trace, Value::SpanId { span: index as u8 });
@@ -154,8 +192,12 @@ fn span(trace: u16, index: usize, shape: &Shape, variant: &Variant) -> Message {
     span.number(6, shape.kind);
     span.later(7, trace, Value::Time { after_nano: start });
     span.later(8, trace, Value::Time { after_nano: end });
-    attributes(&mut span, trace, shape, variant, cold);
-    if variant.fails == Some(index) {
+    let fails = variant.fails == Some(index);
+    attributes(&mut span, trace, shape, fails, variant.cold == Some(index));
+    if let Some((_, value)) = needle {
+        span.message(9, &attribute("rare.key", &text(value)));
+    }
+    if fails {
         span.message(11, &exception(trace, end));
         let mut status = Message::default();
         status.text(2, "the upstream did not answer");
@@ -166,14 +208,15 @@ fn span(trace: u16, index: usize, shape: &Shape, variant: &Variant) -> Message {
 }
 
 /// Seven that every span has, and four of its kind.
-fn attributes(span: &mut Message, trace: u16, shape: &Shape, variant: &Variant, cold: bool) {
+fn attributes(span: &mut Message, trace: u16, shape: &Shape, fails: bool, cold: bool) {
     let mut add = |key: &str, value: Message| span.message(9, &attribute(key, &value));
-    let later = |value: Value| {
+    let later = |field: u32, value: Value| {
         let mut message = Message::default();
-        message.later(1, trace, value);
+        message.later(field, trace, value);
         message
     };
     let messaging = shape.kind == PRODUCER || shape.kind == CONSUMER;
+    let service = shape.service as u8;
     add(
         "faas.trigger",
         text(if messaging { "pubsub" } else { "http" }),
@@ -181,14 +224,12 @@ fn attributes(span: &mut Message, trace: u16, shape: &Shape, variant: &Variant, 
     add("faas.coldstart", boolean(cold));
     add(
         "faas.invocation_id",
-        later(Value::Invocation {
-            function: shape.service as u8,
-        }),
+        later(1, Value::Invocation { service }),
     );
     add("cloud.account.id", text("123456789012"));
     add("deployment.environment.name", text("production"));
-    add("user.id", later(Value::User));
-    add("order.total", double(variant.total));
+    add("user.id", later(1, Value::User));
+    add("order.total", later(4, Value::OrderTotal));
     if messaging {
         add("messaging.system", text("aws_sqs"));
         add("messaging.destination.name", text("orders"));
@@ -200,14 +241,15 @@ fn attributes(span: &mut Message, trace: u16, shape: &Shape, variant: &Variant, 
         add("code.line.number", integer(87));
         add("thread.name", text("main"));
     } else {
+        let status = if fails { 500 } else { 200 };
         add("http.request.method", text("POST"));
         add("url.path", text(shape.name.trim_start_matches("POST ")));
-        add("http.response.status_code", integer(200));
+        add("http.response.status_code", integer(status));
         add("server.address", text("api.shop.example"));
     }
 }
 
-fn exception(trace: u16, time: u64) -> Message {
+fn exception(trace: u16, time: f64) -> Message {
     let mut event = Message::default();
     event.later(1, trace, Value::Time { after_nano: time });
     event.text(2, "exception");
@@ -241,11 +283,5 @@ fn boolean(value: bool) -> Message {
 fn integer(value: u64) -> Message {
     let mut any = Message::default();
     any.number(3, value);
-    any
-}
-
-fn double(value: f64) -> Message {
-    let mut any = Message::default();
-    any.double(4, value);
     any
 }

@@ -1,0 +1,200 @@
+//! The table of figures, with budgets and verdicts.
+
+use serde_json::{Value, json};
+
+use super::{
+    fill::Filled, mixed::Mixed, probe::Asked, restart::Restarted, settle::Settled, truth::Load,
+};
+use crate::bench::{milliseconds, percentile};
+
+/// Figures as they come.
+#[derive(Debug)]
+pub(super) struct Report {
+    lines: Vec<Line>,
+    json: bool,
+}
+
+#[derive(Debug)]
+struct Line {
+    what: String,
+    value: String,
+    /// What is allowed, and whether the value is within it.
+    budget: Option<(String, bool)>,
+    more: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Budget {
+    AtLeast(f64),
+    AtMost(f64),
+    None,
+}
+
+const MIB: f64 = 1_048_576.0;
+
+impl Report {
+    pub(super) fn new(json: bool) -> Self {
+        Self {
+            lines: Vec::new(),
+            json,
+        }
+    }
+
+    pub(super) fn ingest(&mut self, load: &Load, filled: &Filled, settled: &Settled) {
+        let spans = load.spans() as f64;
+        let rate = spans / filled.elapsed.as_secs_f64();
+        let per_cpu = spans / settled.cpu.as_secs_f64();
+        let ack = |percent| milliseconds(percentile(&filled.acks, percent));
+        let busy = format!("{} told to come back later", filled.busy);
+        self.line(
+            "ingest, spans/s",
+            rate.round(),
+            Budget::AtLeast(250_000.0),
+            &busy,
+        );
+        let cpu = format!(
+            "{:.1} s of CPU, {:.1} s at the last ack",
+            settled.cpu.as_secs_f64(),
+            filled.cpu.as_secs_f64()
+        );
+        let what = "ingest, spans per server CPU second, settled";
+        self.line(what, per_cpu.round(), Budget::AtLeast(150_000.0), &cpu);
+        let more = format!("p50 {}, worst {}", ack(50), ack(100));
+        self.line("ingest, ack p99, ms", ack(99), Budget::AtMost(100.0), &more);
+        let memory = (settled.memory_max as f64 / MIB).round();
+        let files = format!("{} files in the table", settled.files);
+        self.line("ingest, VmHWM, MiB", memory, Budget::AtMost(512.0), &files);
+        let what = "ingest, acknowledged but not in the next answer";
+        let asked = format!("asked {} times", filled.fresh_asked);
+        self.line(
+            what,
+            filled.fresh_missing as f64,
+            Budget::AtMost(0.0),
+            &asked,
+        );
+    }
+
+    pub(super) fn disk(&mut self, load: &Load, bytes: u64) {
+        let per_span = hundredths(bytes as f64 / load.spans() as f64);
+        let more = format!("{:.0} MiB", bytes as f64 / MIB);
+        self.line("disk, bytes a span", per_span, Budget::AtMost(40.0), &more);
+    }
+
+    /// Budgets are for p50; infinity is none.
+    pub(super) fn query(&mut self, class: &str, state: &str, budget_ms: f64, asked: &Asked) {
+        let time = |percent| milliseconds(percentile(&asked.times, percent));
+        let cpu = asked.cpu.as_secs_f64() * 1_000.0 / asked.times.len().max(1) as f64;
+        let mut more = format!("p90 {}, worst {}, CPU {cpu:.2}", time(90), time(100));
+        if asked.wrong > 0 {
+            more.push_str(&format!(", WRONG {} of {}", asked.wrong, asked.times.len()));
+        }
+        if let Some(wrong) = &asked.first_wrong {
+            eprintln!("{class}, {state}: {wrong}");
+        }
+        let budget = match budget_ms {
+            _ if asked.wrong > 0 => Budget::AtMost(-1.0),
+            budget if budget.is_finite() => Budget::AtMost(budget),
+            _ => Budget::None,
+        };
+        self.line(
+            &format!("{class}, {state}, p50 ms"),
+            time(50),
+            budget,
+            &more,
+        );
+    }
+
+    pub(super) fn restart(&mut self, load: &Load, restarted: &Restarted) {
+        let what = format!("restart after a kill, {} spans, accepting, s", load.spans());
+        let seconds = |duration: std::time::Duration| hundredths(duration.as_secs_f64());
+        self.line(&what, seconds(restarted.accepting), Budget::AtMost(1.0), "");
+        let more = format!(
+            "ready after {}, {:.0} MiB at most",
+            seconds(restarted.ready),
+            restarted.memory_max as f64 / MIB
+        );
+        let what = "restart after a kill, all visible, s";
+        self.line(what, seconds(restarted.visible), Budget::AtMost(5.0), &more);
+    }
+
+    pub(super) fn mixed(&mut self, mixed: &Mixed) {
+        let share = mixed.asked_spans_per_second / mixed.alone_spans_per_second * 100.0;
+        let mut more = format!(
+            "{:.0} of {:.0} spans/s",
+            mixed.asked_spans_per_second, mixed.alone_spans_per_second
+        );
+        if mixed.failed > 0 {
+            more.push_str(&format!(", {} questions not answered", mixed.failed));
+        }
+        let what = "ingest with queries, % of ingest alone";
+        self.line(what, share.round(), Budget::AtLeast(80.0), &more);
+        let memory = (mixed.memory_max as f64 / MIB).round();
+        self.line(
+            "ingest with queries, VmHWM, MiB",
+            memory,
+            Budget::AtMost(512.0),
+            "",
+        );
+    }
+
+    fn line(&mut self, what: &str, value: f64, budget: Budget, more: &str) {
+        let budget = match budget {
+            Budget::AtLeast(least) => Some((format!("≥ {least}"), value >= least)),
+            Budget::AtMost(most) => Some((format!("≤ {}", most.max(0.0)), value <= most)),
+            Budget::None => None,
+        };
+        let line = Line {
+            what: what.to_owned(),
+            value: value.to_string(),
+            budget,
+            more: more.to_owned(),
+        };
+        println!("{}", line.text());
+        if self.json {
+            println!("{}", line.json());
+        }
+        self.lines.push(line);
+    }
+
+    /// All figures, as the page about measurements has them.
+    pub(super) fn table(&self) {
+        println!("\n| figure | measured | budget | | more |\n|---|---|---|---|---|");
+        for line in &self.lines {
+            let (budget, verdict) = line.budget();
+            println!(
+                "| {} | {} | {budget} | {verdict} | {} |",
+                line.what, line.value, line.more
+            );
+        }
+    }
+}
+
+impl Line {
+    fn budget(&self) -> (&str, &'static str) {
+        match &self.budget {
+            Some((budget, true)) => (budget, "met"),
+            Some((budget, false)) => (budget, "**missed**"),
+            None => ("", ""),
+        }
+    }
+
+    fn text(&self) -> String {
+        let (budget, verdict) = self.budget();
+        format!(
+            "{:<50} {:>10}  {budget:<10} {verdict:<10} {}",
+            self.what, self.value, self.more
+        )
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "bench": "store", "figure": self.what, "value": self.value.parse::<f64>().ok(),
+            "budget": self.budget.as_ref().map(|(budget, _)| budget),
+            "met": self.budget.as_ref().map(|(_, met)| met), "more": self.more,
+        })
+    }
+}
+
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

@@ -1,0 +1,83 @@
+//! Waiting until the server has nothing left to do for what it was sent.
+
+use std::{
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    bench::{metrics, proc},
+    process,
+    server::{Launch, Server},
+};
+
+/// The server is at rest when it takes less than this share of one core for so long.
+const QUIET_SHARE: f64 = 0.02;
+const QUIET: Duration = Duration::from_secs(5);
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(900);
+
+/// What the server had taken when it was at rest.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) cpu: Duration,
+    pub(super) memory_max: u64,
+    pub(super) files: u64,
+}
+
+/// Waits until the table has every span and the server rests.
+pub(super) fn wait(server: &Server, spans: u64) -> Result<Settled> {
+    let started = Instant::now();
+    let mut cpu = proc::cpu_time(server.id())?;
+    let mut busy_at = Instant::now();
+    loop {
+        thread::sleep(Duration::from_millis(500));
+        let now = proc::cpu_time(server.id())?;
+        if (now - cpu).as_secs_f64() > QUIET_SHARE * 0.5 {
+            busy_at = Instant::now();
+        }
+        cpu = now;
+        if busy_at.elapsed() < QUIET {
+            continue;
+        }
+        let metrics = metrics::read(server.addresses.http)?;
+        let cold = metrics
+            .get("spanlight_store_cold_spans")
+            .copied()
+            .unwrap_or(0.0);
+        if cold as u64 >= spans {
+            return Ok(Settled {
+                cpu,
+                memory_max: proc::resident_memory_max(server.id())?,
+                files: metrics
+                    .get("spanlight_store_cold_files")
+                    .copied()
+                    .unwrap_or(0.0) as u64,
+            });
+        }
+        if started.elapsed() > SETTLE_TIME_MAX {
+            bail!("after {SETTLE_TIME_MAX:?} the table has {cold} of {spans} spans");
+        }
+    }
+}
+
+/// Merges what can be merged, where this server can be told to.
+pub(super) fn compact(launch: &Launch, server: &Server) -> Result<()> {
+    let compact = |last: &str| {
+        let mut command = Command::new(&launch.binary);
+        command
+            .args(["store", "compact"])
+            .arg(last)
+            .arg("--data-dir")
+            .arg(&launch.data_dir);
+        command
+    };
+    if !compact("--help").output()?.status.success() {
+        println!("this server has no `store compact`; sizes are as they are");
+        return Ok(());
+    }
+    let url = format!("http://{}", server.addresses.http);
+    process::run(Command::new(&launch.binary).args(["store", "compact", "--server", &url]))
+}
