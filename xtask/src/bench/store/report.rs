@@ -18,8 +18,9 @@ pub(super) struct Report {
 struct Line {
     what: String,
     value: String,
-    /// What is allowed, and whether the value is within it.
-    budget: Option<(String, bool)>,
+    /// What is allowed.
+    budget: String,
+    verdict: &'static str,
     more: String,
 }
 
@@ -86,22 +87,25 @@ impl Report {
         let cpu = asked.cpu.as_secs_f64() * 1_000.0 / asked.times.len().max(1) as f64;
         let mut more = format!("p90 {}, worst {}, CPU {cpu:.2}", time(90), time(100));
         if asked.wrong > 0 {
-            more.push_str(&format!(", WRONG {} of {}", asked.wrong, asked.times.len()));
+            more.push_str(&format!(", {} of {} wrong", asked.wrong, asked.times.len()));
         }
         if let Some(wrong) = &asked.first_wrong {
             eprintln!("{class}, {state}: {wrong}");
         }
         let budget = match budget_ms {
-            _ if asked.wrong > 0 => Budget::AtMost(-1.0),
             budget if budget.is_finite() => Budget::AtMost(budget),
             _ => Budget::None,
         };
-        self.line(
+        let mut line = Line::of(
             &format!("{class}, {state}, p50 ms"),
             time(50),
             budget,
             &more,
         );
+        if asked.wrong > 0 {
+            line.verdict = "**wrong**";
+        }
+        self.show(line);
     }
 
     pub(super) fn restart(&mut self, load: &Load, restarted: &Restarted) {
@@ -138,17 +142,10 @@ impl Report {
     }
 
     fn line(&mut self, what: &str, value: f64, budget: Budget, more: &str) {
-        let budget = match budget {
-            Budget::AtLeast(least) => Some((format!("≥ {least}"), value >= least)),
-            Budget::AtMost(most) => Some((format!("≤ {}", most.max(0.0)), value <= most)),
-            Budget::None => None,
-        };
-        let line = Line {
-            what: what.to_owned(),
-            value: value.to_string(),
-            budget,
-            more: more.to_owned(),
-        };
+        self.show(Line::of(what, value, budget, more));
+    }
+
+    fn show(&mut self, line: Line) {
         println!("{}", line.text());
         if self.json {
             println!("{}", line.json());
@@ -160,37 +157,49 @@ impl Report {
     pub(super) fn table(&self) {
         println!("\n| figure | measured | budget | | more |\n|---|---|---|---|---|");
         for line in &self.lines {
-            let (budget, verdict) = line.budget();
-            println!(
-                "| {} | {} | {budget} | {verdict} | {} |",
-                line.what, line.value, line.more
-            );
+            let Line {
+                what,
+                value,
+                budget,
+                verdict,
+                more,
+            } = line;
+            println!("| {what} | {value} | {budget} | {verdict} | {more} |");
         }
     }
 }
 
 impl Line {
-    fn budget(&self) -> (&str, &'static str) {
-        match &self.budget {
-            Some((budget, true)) => (budget, "met"),
-            Some((budget, false)) => (budget, "**missed**"),
-            None => ("", ""),
+    fn of(what: &str, value: f64, budget: Budget, more: &str) -> Self {
+        let (budget, is_met) = match budget {
+            Budget::AtLeast(least) => (format!("≥ {least}"), Some(value >= least)),
+            Budget::AtMost(most) => (format!("≤ {most}"), Some(value <= most)),
+            Budget::None => (String::new(), None),
+        };
+        Self {
+            what: what.to_owned(),
+            value: value.to_string(),
+            budget,
+            verdict: match is_met {
+                Some(true) => "met",
+                Some(false) => "**missed**",
+                None => "",
+            },
+            more: more.to_owned(),
         }
     }
 
     fn text(&self) -> String {
-        let (budget, verdict) = self.budget();
         format!(
-            "{:<50} {:>10}  {budget:<10} {verdict:<10} {}",
-            self.what, self.value, self.more
+            "{:<50} {:>10}  {:<10} {:<10} {}",
+            self.what, self.value, self.budget, self.verdict, self.more
         )
     }
 
     fn json(&self) -> Value {
         json!({
             "bench": "store", "figure": self.what, "value": self.value.parse::<f64>().ok(),
-            "budget": self.budget.as_ref().map(|(budget, _)| budget),
-            "met": self.budget.as_ref().map(|(_, met)| met), "more": self.more,
+            "budget": self.budget, "verdict": self.verdict.trim_matches('*'), "more": self.more,
         })
     }
 }
