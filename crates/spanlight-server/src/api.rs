@@ -6,6 +6,7 @@
 mod failure;
 mod parameters;
 mod search;
+mod status;
 mod time;
 mod trace;
 
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/search", get(search::get).post(search::post))
         .route("/traces/{id}", get(trace::get))
+        .route("/status", get(status::get))
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(method_not_allowed)
 }

@@ -24,8 +24,9 @@ pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
+/// Whether spans are taken, and what to know.
 #[derive(Debug, Serialize)]
-struct Readiness {
+pub(crate) struct Readiness {
     ready: bool,
     /// Why spans are refused.
     reasons: Vec<String>,
@@ -33,25 +34,31 @@ struct Readiness {
     warnings: Vec<String>,
 }
 
+impl Readiness {
+    pub(crate) fn of(app: &App) -> Self {
+        let health = app.store.health();
+        let of_settings = app.warnings.iter().map(|&warning| warning.to_owned());
+        Self {
+            ready: health.is_writable(),
+            reasons: health
+                .unwritable
+                .into_iter()
+                .map(|reason| format!("the log cannot be written: {reason}"))
+                .collect(),
+            warnings: health
+                .flush_failure
+                .into_iter()
+                .map(|reason| {
+                    format!("spans stay in memory, moving them to the table failed: {reason}")
+                })
+                .chain(of_settings)
+                .collect(),
+        }
+    }
+}
+
 pub(crate) async fn ready(State(app): State<App>) -> Response {
-    let health = app.store.health();
-    let of_settings = app.warnings.iter().map(|&warning| warning.to_owned());
-    let readiness = Readiness {
-        ready: health.is_writable(),
-        reasons: health
-            .unwritable
-            .into_iter()
-            .map(|reason| format!("the log cannot be written: {reason}"))
-            .collect(),
-        warnings: health
-            .flush_failure
-            .into_iter()
-            .map(|reason| {
-                format!("spans stay in memory, moving them to the table failed: {reason}")
-            })
-            .chain(of_settings)
-            .collect(),
-    };
+    let readiness = Readiness::of(&app);
     let status = if readiness.ready {
         StatusCode::OK
     } else {

@@ -55,6 +55,9 @@ pub enum Command {
     /// Show a trace as a waterfall
     #[command(after_help = TRACE_HELP)]
     Trace(TraceArguments),
+    /// Bring files of spans in: OTLP JSON and protobuf
+    #[command(after_help = IMPORT_HELP)]
+    Import(ImportArguments),
     /// Print the effective configuration, with where each value comes from
     #[command(after_help = CONFIG_HELP)]
     Config(ConfigArguments),
@@ -100,6 +103,18 @@ Examples:
   spanlight trace 4bf92f3577b34da6a3ce929d0e0e4736
   spanlight trace 1-6630daf6-1940e1dd7e71eabb2cf6e15d      (as X-Ray writes it)
   spanlight trace 4bf92f3577b34da6a3ce929d0e0e4736 --output json";
+
+const IMPORT_HELP: &str = "\
+Takes what the collector's file exporter writes (JSON lines, or protobuf with lengths), whole documents of OTLP JSON, and \
+OTLP protobuf messages; as they are, or packed with gzip or zstd. The form is told by the content, not by the name.
+Spans go to the server that runs; without one, straight into the data directory. Importing a file again does no harm: a \
+span that is there already is shown once. What is wrong in a file is named with its place, and the rest is imported; the \
+exit code is 1 then.
+
+Examples:
+  spanlight import traces.json
+  spanlight import export/*.jsonl.gz
+  curl -s https://example.com/traces.pb | spanlight import -";
 
 const CONFIG_HELP: &str = "\
 A setting has one name in three places, the later winning: the file, the environment, and --set.
@@ -213,6 +228,17 @@ pub struct TraceArguments {
     )]
     pub output: Output,
     /// Whom to ask.
+    #[command(flatten)]
+    pub target: TargetArguments,
+}
+
+/// `import`.
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// The files; - is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Whom to give them to.
     #[command(flatten)]
     pub target: TargetArguments,
 }

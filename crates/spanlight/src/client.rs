@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
+use spanlight_server::Addresses;
 
 use crate::failure::Failure;
 
@@ -24,6 +25,12 @@ pub(crate) struct Refusal {
     pub(crate) position: Option<Range<usize>>,
     pub(crate) expected: Vec<String>,
     pub(crate) hint: Option<String>,
+}
+
+/// What is needed of `/api/v1/status`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) addresses: Addresses,
 }
 
 /// An answer, or why there is none.
@@ -67,6 +74,20 @@ impl Client {
         let url = self.url("healthz", &[]);
         let request = self.http.get(url).timeout(PROBE_TIMEOUT);
         request.send().await?.error_for_status().map(drop)
+    }
+
+    /// What the server says about itself.
+    pub(crate) async fn status(&self) -> Result<Status, Failure> {
+        let body = match self.ask("api/v1/status", &[]).await? {
+            Ok(body) => body,
+            Err(refusal) => return Err(Failure::failed(&refusal.message)),
+        };
+        serde_json::from_str(&body).map_err(|source| {
+            Failure::of(
+                "the server's status is not understood; is it of the same version?",
+                &source,
+            )
+        })
     }
 
     /// The body of the answer to `GET path?parameters`; parameters that are too long for an address go as a form.

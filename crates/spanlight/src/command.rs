@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod import;
 mod query;
 mod serve;
 mod trace;
@@ -18,6 +19,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(demo) => demo::run(&demo, colour).await,
         Command::Query(query) => query::run(&query, colour).await,
         Command::Trace(trace) => trace::run(&trace, colour).await,
+        Command::Import(import) => import::run(&import, colour).await,
         Command::Config(config) => config::run(&config),
     }
 }

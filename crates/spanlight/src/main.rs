@@ -3,6 +3,7 @@
 mod client;
 mod command;
 mod failure;
+mod progress;
 mod screen;
 mod settings;
 mod target;

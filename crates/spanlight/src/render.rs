@@ -2,13 +2,15 @@
 
 mod duration;
 mod fault;
+mod progress;
 mod terminal;
 mod traces;
 mod waterfall;
 
 pub use duration::duration;
 pub use fault::{Fault, fault};
-pub use terminal::Terminal;
+pub use progress::{bar, bytes, left, rate};
+pub use terminal::{Terminal, clean, counted, cut, grouped};
 pub use traces::traces;
 pub use waterfall::waterfall;
 

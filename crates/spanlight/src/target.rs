@@ -27,6 +27,14 @@ impl Target {
         arguments: &TargetArguments,
         colour: ColorChoice,
     ) -> Result<Self, Failure> {
+        Self::find_for(Purpose::Read, arguments, colour).await
+    }
+
+    async fn find_for(
+        purpose: Purpose,
+        arguments: &TargetArguments,
+        colour: ColorChoice,
+    ) -> Result<Self, Failure> {
         if let Some(address) = &arguments.server {
             return Self::named(address).await;
         }
@@ -45,10 +53,47 @@ impl Target {
                 return Ok(Self { client, own: None });
             }
         }
-        if !data_dir.is_dir() {
+        let may_make = purpose == Purpose::Write && arguments.configuration.data_dir.is_some();
+        if !data_dir.is_dir() && !may_make {
             return Err(nobody(&settings, &data_dir));
         }
-        Self::open(arguments, &data_dir, colour).await
+        Self::open(purpose, arguments, &data_dir, colour).await
+    }
+
+    /// The same for a command that brings spans: a data directory that was named is made when it is missing.
+    pub(crate) async fn find_to_write(
+        arguments: &TargetArguments,
+        colour: ColorChoice,
+    ) -> Result<Self, Failure> {
+        Self::find_for(Purpose::Write, arguments, colour).await
+    }
+
+    /// Where the server takes OTLP over HTTP.
+    pub(crate) async fn otlp_http(&self) -> Result<String, Failure> {
+        let base = self.client.base().clone();
+        let addresses = match &self.own {
+            Some(server) => server.addresses().clone(),
+            None => self.client.status().await?.addresses,
+        };
+        let Some(mut address) = addresses.otlp_http else {
+            let message = format!(
+                "the server at {base} does not receive OTLP over HTTP (receivers.otlp_http is off)"
+            );
+            return Err(Failure::failed(&message));
+        };
+        if !address.ip().is_unspecified() {
+            return Ok(address.to_string());
+        }
+        // It listens everywhere: so also where it was asked.
+        match base.host_str().map(str::parse::<IpAddr>) {
+            Some(Ok(ip)) => address.set_ip(ip),
+            Some(Err(_)) => {
+                let host = base.host_str().unwrap_or_default();
+                return Ok(format!("{host}:{}", address.port()));
+            }
+            None => {}
+        }
+        Ok(address.to_string())
     }
 
     /// The one to ask.
@@ -75,14 +120,19 @@ impl Target {
     }
 
     async fn open(
+        purpose: Purpose,
         arguments: &TargetArguments,
         data_dir: &Path,
         colour: ColorChoice,
     ) -> Result<Self, Failure> {
-        // Reading must not change what is there: nothing is received, and nothing is old enough to go.
+        // Nothing is received but from this command, and nothing is old enough to go: what is there must not change.
+        let otlp_http = match purpose {
+            Purpose::Read => "off",
+            Purpose::Write => "127.0.0.1:0",
+        };
         let quiet = [
             ("http", "127.0.0.1:0"),
-            ("receivers.otlp_http", "off"),
+            ("receivers.otlp_http", otlp_http),
             ("receivers.otlp_grpc", "off"),
             ("storage.retention", "off"),
         ];
@@ -90,7 +140,11 @@ impl Target {
         let settings = settings::load(&arguments.configuration, quiet.into())?;
         settings::start_quiet_log(&settings, colour);
         screen::remark(&format!(
-            "no server is running; reading {} directly",
+            "no server is running; {} {} directly",
+            match purpose {
+                Purpose::Read => "reading",
+                Purpose::Write => "writing to",
+            },
             data_dir.display()
         ));
         let server = Box::pin(spanlight_server::start(settings))
@@ -106,6 +160,13 @@ impl Target {
             own: Some(server),
         })
     }
+}
+
+/// What a command is going to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Write,
 }
 
 fn nobody(settings: &Settings, data_dir: &Path) -> Failure {

@@ -23,6 +23,7 @@ fn spanlight() {
       demo    Run the server on a temporary directory, with example systems that send traffic
       query   Search for traces with TraceQL
       trace   Show a trace as a waterfall
+      import  Bring files of spans in: OTLP JSON and protobuf
       config  Print the effective configuration, with where each value comes from
       help    Print this message or the help of the given subcommand(s)
 

@@ -3,6 +3,7 @@
 
 mod demo;
 mod help;
+mod import;
 mod process;
 mod query;
 mod serve;

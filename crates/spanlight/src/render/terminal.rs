@@ -62,7 +62,8 @@ pub(crate) fn width(text: &str) -> usize {
 }
 
 /// Text that cannot steer the terminal, on one line.
-pub(crate) fn clean(text: &str) -> String {
+#[must_use]
+pub fn clean(text: &str) -> String {
     let harmful = |character: char| {
         character.is_control()
             || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -73,7 +74,8 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// The text cut to `columns`, with an ellipsis where something is missing.
-pub(crate) fn cut(text: &str, columns: usize) -> String {
+#[must_use]
+pub fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -108,13 +110,15 @@ pub(crate) fn fit_right(text: &str, columns: usize) -> String {
 }
 
 /// A count with its noun.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", grouped(count))
 }
 
 /// A number with its thousands apart.
-pub(crate) fn grouped(number: usize) -> String {
+#[must_use]
+pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -1,0 +1,133 @@
+//! `/api/v1/status`: the server and its store, for programs and for `spanlight store`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use spanlight_store::Statistics;
+
+use crate::addresses::Addresses;
+use crate::app::App;
+use crate::operations::Readiness;
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    version: &'static str,
+    #[serde(flatten)]
+    readiness: Readiness,
+    addresses: Addresses,
+    store: Store,
+}
+
+#[derive(Debug, Serialize)]
+struct Store {
+    hot: Hot,
+    log: Log,
+    cold: Cold,
+    flush: Flush,
+    damage: Damage,
+}
+
+#[derive(Debug, Serialize)]
+struct Hot {
+    spans: u64,
+    batches: u64,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Log {
+    segments: u64,
+    bytes: u64,
+    queued_bytes: u64,
+    appended_spans: u64,
+    syncs: u64,
+    last_sync_ms: f64,
+    failures: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Cold {
+    files: u64,
+    bytes: u64,
+    spans: u64,
+    table_version: u64,
+    expired_files: u64,
+    expired_spans: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Flush {
+    commits: u64,
+    failures: u64,
+    spans: u64,
+    repeated_spans: u64,
+    last_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Damage {
+    records: u64,
+    bytes: u64,
+    cut_bytes: u64,
+}
+
+pub(super) async fn get(State(app): State<App>) -> Json<Status> {
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        readiness: Readiness::of(&app),
+        addresses: app.addresses.as_ref().clone(),
+        store: Store::of(&app.store.statistics()),
+    })
+}
+
+impl Store {
+    fn of(statistics: &Statistics) -> Self {
+        let Statistics {
+            hot,
+            log,
+            cold,
+            flush,
+            damage,
+            ..
+        } = statistics;
+        Self {
+            hot: Hot {
+                spans: hot.spans,
+                batches: hot.batches,
+                bytes: hot.bytes,
+                bytes_max: hot.bytes_max,
+            },
+            log: Log {
+                segments: log.segments,
+                bytes: log.bytes,
+                queued_bytes: log.queued_bytes,
+                appended_spans: log.appended_spans,
+                syncs: log.syncs,
+                last_sync_ms: log.last_sync.as_secs_f64() * 1e3,
+                failures: log.failures,
+            },
+            cold: Cold {
+                files: cold.files,
+                bytes: cold.bytes,
+                spans: cold.spans,
+                table_version: cold.table_version,
+                expired_files: cold.expired_files,
+                expired_spans: cold.expired_spans,
+            },
+            flush: Flush {
+                commits: flush.commits,
+                failures: flush.failures,
+                spans: flush.spans,
+                repeated_spans: flush.repeated_spans,
+                last_ms: flush.last_duration.as_secs_f64() * 1e3,
+            },
+            damage: Damage {
+                records: damage.records,
+                bytes: damage.bytes,
+                cut_bytes: damage.cut_bytes,
+            },
+        }
+    }
+}
