@@ -49,7 +49,7 @@ impl Readiness {
                 .flush_failure
                 .into_iter()
                 .map(|reason| {
-                    format!("spans stay in memory, moving them to the table failed: {reason}")
+                    format!("spans do not move on to the table: {reason}")
                 })
                 .chain(of_settings)
                 .collect(),

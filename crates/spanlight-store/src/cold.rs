@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 pub(crate) mod footer;
+pub(crate) mod identify;
 mod json;
 mod object_store;
 pub(crate) mod read;
@@ -27,6 +28,15 @@ pub(crate) struct ColdFile {
     pub(crate) bytes: u64,
     pub(crate) spans: u64,
     pub(crate) times: FileTimes,
+}
+
+impl ColdFile {
+    /// The file for people: its place below the data directory.
+    pub(crate) fn label(&self) -> String {
+        let level = self.path.parent().and_then(std::path::Path::file_name);
+        let level = level.unwrap_or_default().to_string_lossy();
+        format!("{level}/{}", self.name)
+    }
 }
 
 /// Bounds of the times of a file's spans, in unix nanoseconds.

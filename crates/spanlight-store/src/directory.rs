@@ -11,7 +11,7 @@ use crate::disk::{Disk, Lock, read_all, write_atomically};
 use crate::error::OpenError;
 
 /// The format of the directory that this version writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A data directory that is ours until this is dropped.
 pub(crate) struct Directory {
@@ -57,7 +57,11 @@ impl Directory {
         };
         let app_id = match read_format(disk, root)? {
             Some(app_id) => app_id,
-            None => write_format(disk, root).map_err(writable(format_path(root)))?,
+            None => {
+                let app_id = format!("spanlight-{}", uuid::Uuid::new_v4());
+                write_format(disk, root, &app_id).map_err(writable(format_path(root)))?;
+                app_id
+            }
         };
         let directory = Self {
             root: root.to_owned(),
@@ -71,16 +75,22 @@ impl Directory {
     /// Makes the folders, and makes every name that recovery will rely on durable: a name that is only in the page
     /// cache may be gone after the next power cut, and what it replaced with it.
     fn prepare(&self, disk: &dyn Disk) -> io::Result<()> {
-        for folder in [self.log(), self.cold(), self.table_log()] {
+        for folder in [self.log(), self.recent(), self.cold(), self.table_log()] {
             disk.create_dir_all(&folder)?;
         }
         self.sync_table(disk)?;
         disk.sync_dir(&self.log())?;
+        disk.sync_dir(&self.recent())?;
         disk.sync_dir(&self.root)
     }
 
     pub(crate) fn log(&self) -> PathBuf {
         self.root.join("log")
+    }
+
+    /// Data files between memory and the table.
+    pub(crate) fn recent(&self) -> PathBuf {
+        self.root.join("recent")
     }
 
     pub(crate) fn damaged(&self) -> PathBuf {
@@ -106,7 +116,7 @@ fn format_path(root: &Path) -> PathBuf {
     root.join("spanlight.json")
 }
 
-/// The application id of a directory that has a format; `None` when it is new.
+/// The application id of a directory that has a format, brought up to the present one; `None` when it is new.
 fn read_format(disk: &dyn Disk, root: &Path) -> Result<Option<String>, OpenError> {
     let path = format_path(root);
     let bytes = match read_all(disk, &path) {
@@ -135,19 +145,25 @@ fn read_format(disk: &dyn Disk, root: &Path) -> Result<Option<String>, OpenError
     }
     let app_id = format["app_id"].as_str().filter(|id| !id.is_empty());
     let app_id = app_id.ok_or_else(|| damaged("it names no application id"))?;
+    if found < FORMAT {
+        // What an older version left is read as it is; from now on that version must not open the directory.
+        tracing::info!(from = found, to = FORMAT, "upgraded the data directory");
+        let written = write_format(disk, root, app_id);
+        written.map_err(|source| OpenError::NotWritable { path, source })?;
+    }
     Ok(Some(app_id.to_owned()))
 }
 
 /// A directory without a format must be without data too: the format comes first, and is synced first.
 fn new_directory(disk: &dyn Disk, root: &Path) -> Result<(), OpenError> {
-    for folder in ["log", "cold/_delta_log"] {
+    for folder in ["log", "recent", "cold/_delta_log"] {
         let path = root.join(folder);
         let entries = match disk.list(&path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(source) => return Err(OpenError::Disk { path, source }),
         };
-        if !entries.is_empty() {
+        if entries.iter().any(|entry| !entry.stat.is_dir) {
             return Err(OpenError::Damaged {
                 path: format_path(root),
                 reason: format!(
@@ -160,14 +176,12 @@ fn new_directory(disk: &dyn Disk, root: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn write_format(disk: &dyn Disk, root: &Path) -> io::Result<String> {
-    let app_id = format!("spanlight-{}", uuid::Uuid::new_v4());
+fn write_format(disk: &dyn Disk, root: &Path, app_id: &str) -> io::Result<()> {
     let format = json!({
         "format": FORMAT,
         "app_id": app_id,
         "written_by": env!("CARGO_PKG_VERSION"),
     });
     let text = format!("{format:#}\n");
-    write_atomically(disk, &format_path(root), &[text.as_bytes()], true)?;
-    Ok(app_id)
+    write_atomically(disk, &format_path(root), &[text.as_bytes()], true)
 }

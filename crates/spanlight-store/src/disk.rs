@@ -133,6 +133,11 @@ fn write_and_place(
     }
 }
 
+/// The name under which a file is written that will have this name when it is finished.
+pub(crate) fn temporary_name(name: &str) -> String {
+    format!(".{name}{TEMPORARY}")
+}
+
 /// The ending of files that are not finished.
 const TEMPORARY: &str = ".tmp";
 

@@ -121,15 +121,23 @@ impl AppendError {
     }
 }
 
-/// Why spans could not move from the hot to the cold tier. They stay hot and in the log.
+/// Why spans could not move from one level to the next. They stay where they are.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FlushError {
     /// A data file could not be written.
-    #[error("cannot write a data file of the cold tier: {0}")]
+    #[error("cannot write a data file: {0}")]
     Write(String),
     /// The table did not take the commit.
     #[error("cannot commit to the table of the cold tier: {0}")]
     Commit(String),
+    /// The recent level may not take more of the disk: the cold tier does not take its files.
+    #[error(
+        "the recent level has reached its limit of {limit} bytes, because its files do not move to the cold tier; see what keeps them, or raise storage.recent_max"
+    )]
+    RecentFull {
+        /// Bytes that the recent level may take.
+        limit: u64,
+    },
     /// The log's writer does not answer; the store is closing, or its log is unwritable.
     #[error("the log did not close its segment: {0}")]
     Log(String),

@@ -206,14 +206,6 @@ impl HotTier {
         next
     }
 
-    /// The batches up to and including this sequence number, in order.
-    pub(crate) fn through(&self, sequence: u64) -> Vec<Arc<HotBatch>> {
-        self.iter()
-            .take_while(|batch| batch.last_sequence() <= sequence)
-            .map(Arc::clone)
-            .collect()
-    }
-
     /// Runs of neighbours that should be one batch each.
     pub(crate) fn to_merge(&self) -> Vec<Vec<Arc<HotBatch>>> {
         let mut runs = Vec::new();
@@ -262,6 +254,11 @@ impl HotTier {
 
     pub(crate) fn chunks(&self) -> &[Arc<Vec<Arc<HotBatch>>>] {
         &self.chunks
+    }
+
+    /// The sequence number that everything here is at or after.
+    pub(crate) fn first_sequence(&self) -> Option<u64> {
+        self.iter().next().map(|batch| batch.first_sequence())
     }
 
     /// When the oldest span was received.

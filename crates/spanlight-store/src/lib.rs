@@ -4,6 +4,7 @@
 //! The only crate that knows the layout of the data directory. Owns durability, recovery, flushing and retention;
 //! knows no protocol and no query language. `log/FORMAT.md` and `cold/TABLE.md` describe the bytes.
 
+mod adopt;
 mod budget;
 mod clock;
 mod cold;
@@ -14,9 +15,12 @@ mod hot;
 mod log;
 mod maintenance;
 mod options;
+mod recent;
+mod retention;
 #[cfg(test)]
 mod sample;
 mod scan;
+mod seal;
 mod snapshot;
 mod statistics;
 mod store;
@@ -31,6 +35,6 @@ pub use scan::{
 pub use snapshot::Snapshot;
 pub use statistics::{
     ColdStatistics, DamageStatistics, FlushStatistics, Health, HotStatistics, LogStatistics,
-    Statistics,
+    RecentStatistics, SealStatistics, Statistics,
 };
 pub use store::Store;

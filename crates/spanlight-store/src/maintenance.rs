@@ -1,9 +1,5 @@
-//! The background task: it alone commits to the table. It moves spans from hot to cold, deletes what is too old, and
-//! tidies up after both.
-//!
-//! A flush: end the log's segment; write its spans to a data file, synced; commit; show the file instead of the
-//! batches, in one step; cut the log. A crash between any two of these loses nothing and repeats nothing: the commit
-//! says how far the log is in the table.
+//! The background task that alone commits to the table: when to do what. It moves files from recent to cold (`adopt`),
+//! deletes what is too old (`retention`), and tidies up after both.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,45 +13,46 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
-use crate::budget::Budget;
-use crate::cold::table::{Change, Table};
-use crate::cold::write::{self, Written};
+use crate::cold::table::Table;
 use crate::cold::{ColdFile, ColdTier};
 use crate::directory::Directory;
 use crate::disk::is_temporary;
 use crate::error::FlushError;
-use crate::hot::HotBatch;
 use crate::log::writer::LogWriter;
 use crate::options::StoreOptions;
 use crate::snapshot::{Published, View};
-use crate::statistics::FlushStatistics;
+use crate::statistics::{FlushStatistics, SealStatistics};
 
 /// What the task works on.
 pub(crate) struct Maintenance {
     pub(crate) options: StoreOptions,
     pub(crate) directory: Arc<Directory>,
     pub(crate) published: Arc<Published>,
-    pub(crate) budget: Arc<Budget>,
     pub(crate) log: Arc<LogWriter>,
-    pub(crate) flush_wanted: Arc<Notify>,
+    /// Told when there is a new file in the recent level.
+    pub(crate) sealed: Arc<Notify>,
     pub(crate) table: Table,
     /// Files that left the table, and when, in unix milliseconds.
     pub(crate) tombstones: BTreeMap<String, i64>,
+    /// Files that left the recent level, until their last reader is gone.
+    pub(crate) left: Vec<Arc<ColdFile>>,
     pub(crate) report: Arc<Report>,
     /// Cancelled when the store closes. Work that was begun is finished first: nothing may touch the directory after
     /// its lock is free.
     pub(crate) closing: CancellationToken,
 }
 
-/// What the task says about itself.
+/// What the background tasks say about themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    pub(crate) failure: ArcSwapOption<String>,
+    pub(crate) seal_failure: ArcSwapOption<String>,
+    pub(crate) adopt_failure: ArcSwapOption<String>,
     pub(crate) counters: Mutex<Counters>,
 }
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Counters {
+    pub(crate) seal: SealStatistics,
     pub(crate) flush: FlushStatistics,
     pub(crate) expired_files: u64,
     pub(crate) expired_spans: u64,
@@ -66,16 +63,24 @@ impl Report {
         self.count(|counters| counters.clone())
     }
 
-    fn count<T>(&self, change: impl FnOnce(&mut Counters) -> T) -> T {
+    pub(crate) fn count<T>(&self, change: impl FnOnce(&mut Counters) -> T) -> T {
         change(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Why spans do not move on, if they do not.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let failures = [&self.seal_failure, &self.adopt_failure];
+        failures
+            .into_iter()
+            .find_map(|failure| failure.load_full().map(|reason| (*reason).clone()))
     }
 }
 
 /// What the task can be asked.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Move everything that is hot to cold.
-    Flush(oneshot::Sender<Result<(), FlushError>>),
+    /// Move everything that is recent to cold.
+    Adopt(oneshot::Sender<Result<(), FlushError>>),
     /// Do what is due, now.
     Tick(oneshot::Sender<()>),
 }
@@ -83,28 +88,28 @@ pub(crate) enum Request {
 impl Maintenance {
     /// Works until the store closes.
     pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let wanted = Arc::clone(&self.flush_wanted);
+        let sealed = Arc::clone(&self.sealed);
         let mut failed_at: Option<Instant> = None;
         loop {
             let reply = tokio::select! {
                 () = self.closing.cancelled() => return,
                 request = requests.recv() => match request {
-                    Some(Request::Flush(reply)) => {
-                        reply.send(self.flush().await).ok();
+                    Some(Request::Adopt(reply)) => {
+                        reply.send(self.adopt(true).await).ok();
                         continue;
                     }
                     Some(Request::Tick(reply)) => Some(reply),
                     None => return,
                 },
-                () = wanted.notified() => None,
+                () = sealed.notified() => None,
                 () = tokio::time::sleep(self.options.maintenance_interval) => None,
             };
-            self.merge_small().await;
             // A disk that just failed is not asked again at once.
             let pause = failed_at.is_some_and(|at| at.elapsed() < self.options.probe_interval);
-            if (reply.is_some() || !pause) && self.is_flush_due() {
-                failed_at = self.flush().await.is_err().then(Instant::now);
+            if reply.is_some() || !pause {
+                failed_at = self.adopt(false).await.is_err().then(Instant::now);
             }
+            self.remove_left().await;
             self.expire().await;
             self.remove_tombstoned().await;
             if let Some(reply) = reply {
@@ -113,108 +118,8 @@ impl Maintenance {
         }
     }
 
-    fn is_flush_due(&self) -> bool {
-        let view = self.published.load();
-        let now = self.options.clock.now_unix_nano();
-        let window = nanos(self.options.hot_window);
-        let oldest = view.hot.received_min();
-        view.hot.bytes >= self.options.hot_bytes / 2
-            || oldest.is_some_and(|oldest| now.saturating_sub(oldest) >= window)
-    }
-
-    /// Joins small batches: a batch of one span takes twenty times the memory of the span.
-    async fn merge_small(&self) {
-        // A commit in doubt may cover a part of the hot batches; its end must stay between two batches.
-        if self.table.is_doubtful() {
-            return;
-        }
-        let runs = self.published.load().hot.to_merge();
-        if runs.is_empty() {
-            return;
-        }
-        let budget = Arc::clone(&self.budget);
-        let merged = task::spawn_blocking(move || {
-            let merged = runs
-                .iter()
-                .map(|run| HotBatch::merge(run, &budget).map(Arc::new));
-            merged.collect::<Result<Vec<_>, _>>()
-        });
-        match merged.await {
-            Ok(Ok(merged)) => self
-                .published
-                .update(|view| view.with_hot(view.hot.with_merged(merged))),
-            Ok(Err(error)) => tracing::warn!(%error, "small batches could not be merged"),
-            Err(error) => tracing::error!(%error, "merging small batches failed"),
-        }
-    }
-
-    async fn flush(&mut self) -> Result<(), FlushError> {
-        let start = Instant::now();
-        let result = self.try_flush().await;
-        match &result {
-            Ok(None) => {}
-            Ok(Some(written)) => {
-                self.report.failure.store(None);
-                self.report.count(|counters| {
-                    counters.flush.commits += 1;
-                    counters.flush.spans += written.file.spans;
-                    counters.flush.repeated_spans += written.repeats;
-                    counters.flush.last_duration = start.elapsed();
-                });
-            }
-            Err(error) => {
-                tracing::error!(%error, "spans could not be moved to the cold tier; they stay in memory and in the log");
-                self.report.failure.store(Some(Arc::new(error.to_string())));
-                self.report.count(|counters| counters.flush.failures += 1);
-            }
-        }
-        result.map(|_| ())
-    }
-
-    async fn try_flush(&mut self) -> Result<Option<Written>, FlushError> {
-        self.settle().await?;
-        let through = self.log.seal().await;
-        let through = through.ok_or_else(|| FlushError::Log("it is closed".to_owned()))?;
-        let batches = self.published.load().hot.through(through);
-        if batches.is_empty() {
-            return Ok(None);
-        }
-        let written = self.write(batches).await?;
-        let change = Change {
-            add: Some(&written.file),
-            through: Some(through),
-            now_unix_milli: self.now_unix_milli(),
-            ..Change::default()
-        };
-        if let Err(error) = self.table.commit(&change).await {
-            tracing::warn!(%error, "a commit to the table failed; looking whether it came through");
-            self.settle().await?;
-            if !self.holds(&written.file) {
-                self.remove_file(written.file.path.clone()).await;
-                return Err(FlushError::Commit(error.to_string()));
-            }
-        }
-        self.publish(through)?;
-        self.log.cut(through);
-        if let Err(error) = self.table.checkpoint_if_due().await {
-            tracing::warn!(%error, "no checkpoint of the table was written; the next start replays more commits");
-        }
-        Ok(Some(written))
-    }
-
-    async fn write(&self, batches: Vec<Arc<HotBatch>>) -> Result<Written, FlushError> {
-        let disk = Arc::clone(&self.options.disk);
-        let directory = Arc::clone(&self.directory);
-        let written =
-            task::spawn_blocking(move || write::write(disk.as_ref(), &directory.cold(), &batches));
-        let written = written.await;
-        written
-            .map_err(|error| FlushError::Write(error.to_string()))?
-            .map_err(|error| FlushError::Write(error.to_string()))
-    }
-
     /// After a commit of unknown outcome: reads the table again, makes what is found durable, and adopts it.
-    async fn settle(&mut self) -> Result<(), FlushError> {
+    pub(crate) async fn settle(&mut self) -> Result<(), FlushError> {
         if !self.table.is_doubtful() {
             return Ok(());
         }
@@ -230,108 +135,57 @@ impl Maintenance {
             return Err(FlushError::Commit(error.to_string()));
         }
         let through = self.table.committed().await.map_err(commit_error)?;
-        self.publish(through)?;
-        self.log.cut(through);
-        Ok(())
+        self.publish(through)
     }
 
-    /// Shows the table's files, and no longer the batches that are in them: one step for every reader.
-    fn publish(&self, through: u64) -> Result<(), FlushError> {
+    /// Shows the table's files, and no longer what they were before: one step for every reader.
+    pub(crate) fn publish(&self, through: u64) -> Result<(), FlushError> {
         let cold = self.table.files();
         let cold = cold.map_err(|error| FlushError::Commit(error.to_string()))?;
         self.published.update(|view| View {
             hot: view.hot.without_through(through),
+            recent: view.recent.without_through(through),
             cold: keep_known(&view.cold, &cold),
+            committed: view.committed.max(through),
         });
+        self.log.cut(self.published.load().covered_through());
         Ok(())
     }
 
-    fn holds(&self, file: &ColdFile) -> bool {
+    pub(crate) fn holds(&self, file: &ColdFile) -> bool {
         let view = self.published.load();
         view.cold.files.iter().any(|found| found.name == file.name)
     }
 
-    /// Takes files out of the table whose youngest span is too old.
-    async fn expire(&mut self) {
-        let Some(retention) = self.options.retention else {
-            return;
-        };
-        let now = self.options.clock.now_unix_nano();
-        let oldest = now.saturating_sub(nanos(retention));
-        let view = self.published.load();
-        let expired: Vec<Arc<ColdFile>> = view
-            .cold
-            .files
-            .iter()
-            .filter(|file| file.times.received_max < oldest)
-            .map(Arc::clone)
-            .collect();
-        if expired.is_empty() {
+    /// Writes a checkpoint of the table when one is due.
+    pub(crate) async fn checkpoint(&self) {
+        if let Err(error) = self.table.checkpoint_if_due().await {
+            tracing::warn!(%error, "no checkpoint of the table was written; the next start replays more commits");
+        }
+    }
+
+    /// Removes files that nothing names any more. One that stays is found at the next start.
+    pub(crate) async fn remove_files(&self, paths: Vec<PathBuf>) {
+        if paths.is_empty() {
             return;
         }
-        match self.try_expire(&expired).await {
-            Ok(()) => {
-                let spans: u64 = expired.iter().map(|file| file.spans).sum();
-                tracing::info!(
-                    files = expired.len(),
-                    spans,
-                    "spans beyond the retention were deleted"
-                );
-                self.report.count(|counters| {
-                    counters.expired_files += expired.len() as u64;
-                    counters.expired_spans += spans;
-                });
-            }
-            Err(error) => {
-                tracing::error!(%error, "spans beyond the retention could not be deleted; trying again");
-            }
-        }
-    }
-
-    async fn try_expire(&mut self, expired: &[Arc<ColdFile>]) -> Result<(), FlushError> {
-        self.settle().await?;
-        let now = self.now_unix_milli();
-        let change = Change {
-            remove: expired,
-            now_unix_milli: now,
-            ..Change::default()
-        };
-        if let Err(error) = self.table.commit(&change).await {
-            self.settle().await?;
-            if expired.iter().any(|file| self.holds(file)) {
-                return Err(FlushError::Commit(error.to_string()));
-            }
-        }
-        self.publish(0)?;
-        let gone = expired.iter().map(|file| (file.name.clone(), now));
-        self.tombstones.extend(gone);
-        Ok(())
-    }
-
-    /// Removes files that left the table so long ago that nobody reads them any more.
-    async fn remove_tombstoned(&mut self) {
-        let grace = i64::try_from(self.options.tombstone_grace.as_millis()).unwrap_or(i64::MAX);
-        let before = self.now_unix_milli().saturating_sub(grace);
-        let due = self.tombstones.iter().filter(|(_, at)| **at <= before);
-        let due: Vec<String> = due.map(|(name, _)| name.clone()).collect();
-        for name in due {
-            self.remove_file(self.directory.cold().join(&name)).await;
-            self.tombstones.remove(&name);
-        }
-    }
-
-    /// Removes a file that is not in the table. One that stays is found at the next start.
-    async fn remove_file(&self, path: PathBuf) {
         let disk = Arc::clone(&self.options.disk);
-        let removed = task::spawn_blocking(move || (disk.remove(&path), path)).await;
-        if let Ok((Err(error), path)) = removed
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, file = %path.display(), "cannot remove a file that is no longer needed");
-        }
+        let directory = Arc::clone(&self.directory);
+        let removed = task::spawn_blocking(move || {
+            for path in paths {
+                match disk.remove(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        tracing::warn!(%error, file = %path.display(), "cannot remove a file that is no longer needed");
+                    }
+                    _ => {}
+                }
+            }
+            drop(directory);
+        });
+        removed.await.ok();
     }
 
-    fn now_unix_milli(&self) -> i64 {
+    pub(crate) fn now_unix_milli(&self) -> i64 {
         self.options.clock.now_unix_nano() / 1_000_000
     }
 }
@@ -353,7 +207,7 @@ fn keep_known(before: &ColdTier, after: &ColdTier) -> ColdTier {
     }
 }
 
-fn nanos(duration: Duration) -> i64 {
+pub(crate) fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
@@ -371,6 +225,7 @@ pub(crate) fn remove_litter(
     let folders = [
         directory.root.clone(),
         directory.log(),
+        directory.recent(),
         directory.cold(),
         directory.table_log(),
     ];

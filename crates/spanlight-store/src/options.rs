@@ -25,10 +25,14 @@ pub struct StoreOptions {
     pub data_dir: PathBuf,
     /// When the log is synced.
     pub fsync: FsyncPolicy,
-    /// Bytes of memory that spans may take before they are in the cold tier; half of it triggers a flush, all of it
-    /// refuses new spans.
+    /// Bytes of memory that spans may take before they are in a file; all of it refuses new spans.
     pub hot_bytes: usize,
-    /// Age at which spans move to the cold tier, by the time of their receipt.
+    /// Bytes of memory that become one file of the recent level; half of `hot_bytes` when that is less.
+    pub seal_bytes: usize,
+    /// Bytes that the recent level may take on the disk. Above half of it files move to the cold tier before their
+    /// time; at all of it memory fills, and then new spans are refused.
+    pub recent_bytes: u64,
+    /// Age at which spans leave the recent level for the cold tier, by the time of their receipt.
     pub hot_window: Duration,
     /// Age at which spans are deleted, by the time of their receipt; `None` keeps them for ever.
     pub retention: Option<Duration>,
@@ -56,6 +60,8 @@ impl StoreOptions {
             data_dir: data_dir.into(),
             fsync: FsyncPolicy::Always,
             hot_bytes: 192 << 20,
+            seal_bytes: 64 << 20,
+            recent_bytes: 4 << 30,
             hot_window: Duration::from_secs(15 * 60),
             retention: None,
             tombstone_grace: Duration::from_secs(10 * 60),
@@ -66,5 +72,10 @@ impl StoreOptions {
             clock: Arc::new(SystemClock),
             disk: Arc::new(LocalDisk),
         }
+    }
+
+    /// Bytes in memory at which a file is made.
+    pub(crate) fn seal_bytes(&self) -> usize {
+        self.seal_bytes.min(self.hot_bytes / 2)
     }
 }

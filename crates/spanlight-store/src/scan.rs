@@ -345,7 +345,7 @@ impl Partition {
     pub fn describe(&self) -> String {
         match &self.source {
             Source::Hot(batches) => format!("hot: {} batches", batches.len()),
-            Source::Cold { file, .. } => format!("cold/{}", file.name),
+            Source::Cold { file, .. } => file.label(),
         }
     }
 

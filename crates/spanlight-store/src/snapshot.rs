@@ -1,4 +1,4 @@
-//! One consistent view of hot and cold: each appended batch exactly once, even while a flush moves it.
+//! One consistent view of all levels: each appended batch exactly once, even while it moves.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,20 +7,32 @@ use arc_swap::ArcSwap;
 use crate::cold::ColdTier;
 use crate::cold::read::FileReader;
 use crate::hot::HotTier;
+use crate::recent::RecentTier;
 use crate::scan::{Partition, Scan, ScanReport, ScanRequest};
 
 /// What queries see at one moment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     pub(crate) hot: HotTier,
+    pub(crate) recent: RecentTier,
     pub(crate) cold: ColdTier,
+    /// The table has the log up to and including this sequence number.
+    pub(crate) committed: u64,
 }
 
 impl View {
     pub(crate) fn with_hot(&self, hot: HotTier) -> Self {
         Self {
             hot,
-            cold: self.cold.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Everything in the log up to and including this sequence number is in a file.
+    pub(crate) fn covered_through(&self) -> u64 {
+        match self.hot.first_sequence() {
+            Some(first) => first - 1,
+            None => self.committed.max(self.recent.last()),
         }
     }
 }
@@ -65,11 +77,12 @@ impl Snapshot {
         let request = Arc::new(request.clone());
         let hot = self.view.hot.chunks().iter();
         let hot = hot.filter_map(|chunk| Partition::of_hot(chunk, &request, &report));
-        let cold = self.view.cold.files.iter();
-        let cold =
-            cold.filter_map(|file| Partition::of_cold(&self.reader, file, &request, &report));
+        let recent = self.view.recent.files().iter().map(|recent| &recent.file);
+        let files = recent.chain(self.view.cold.files.iter());
+        let files =
+            files.filter_map(|file| Partition::of_cold(&self.reader, file, &request, &report));
         Scan {
-            partitions: hot.chain(cold).collect(),
+            partitions: hot.chain(files).collect(),
             report: Arc::clone(&report),
         }
     }
@@ -78,6 +91,9 @@ impl Snapshot {
     #[must_use]
     pub fn span_count_upper_bound(&self) -> usize {
         let cold: u64 = self.view.cold.files.iter().map(|file| file.spans).sum();
-        usize::try_from(cold).map_or(usize::MAX, |cold| cold.saturating_add(self.view.hot.spans))
+        let files = usize::try_from(cold + self.view.recent.spans());
+        files.map_or(usize::MAX, |files| {
+            files.saturating_add(self.view.hot.spans)
+        })
     }
 }

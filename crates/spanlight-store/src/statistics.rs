@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Health {
     /// Why the log refuses spans; `None` when it takes them.
     pub unwritable: Option<String>,
-    /// Why the last flush to the cold tier failed; `None` when it succeeded.
+    /// Why the last move from memory to the recent level, or from there to the cold tier, failed; `None` when both succeeded.
     pub flush_failure: Option<String>,
 }
 
@@ -26,15 +26,19 @@ pub struct Statistics {
     pub hot: HotStatistics,
     /// The write-ahead log.
     pub log: LogStatistics,
+    /// Local files between memory and the table.
+    pub recent: RecentStatistics,
     /// The Delta table.
     pub cold: ColdStatistics,
-    /// Moves from hot to cold.
+    /// Moves from memory to the recent level.
+    pub seal: SealStatistics,
+    /// Moves from the recent level to the cold tier.
     pub flush: FlushStatistics,
     /// What recovery could not read.
     pub damage: DamageStatistics,
 }
 
-/// Spans in memory that are not yet in the cold tier.
+/// Spans in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HotStatistics {
     /// Spans.
@@ -72,6 +76,19 @@ pub struct LogStatistics {
     pub failures: u64,
 }
 
+/// The recent level: data files that are not yet in the table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecentStatistics {
+    /// Files.
+    pub files: u64,
+    /// Bytes in those files.
+    pub bytes: u64,
+    /// Spans in those files.
+    pub spans: u64,
+    /// Bytes at which memory is not emptied any more.
+    pub bytes_max: u64,
+}
+
 /// The Delta table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ColdStatistics {
@@ -89,18 +106,33 @@ pub struct ColdStatistics {
     pub expired_spans: u64,
 }
 
-/// Moves from hot to cold.
+/// Moves from memory to the recent level.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SealStatistics {
+    /// Files that were made (counter).
+    pub files: u64,
+    /// Moves that failed (counter).
+    pub failures: u64,
+    /// Spans in those files (counter).
+    pub spans: u64,
+    /// Bytes of those files (counter).
+    pub bytes: u64,
+    /// Spans that were repeats of another in the same file (counter).
+    pub repeated_spans: u64,
+    /// How long the last move took.
+    pub last_duration: Duration,
+}
+
+/// Moves from the recent level to the cold tier.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FlushStatistics {
-    /// Flushes that were committed (counter).
+    /// Moves that were committed (counter).
     pub commits: u64,
-    /// Flushes that failed (counter).
+    /// Moves that failed (counter).
     pub failures: u64,
     /// Spans that were moved (counter).
     pub spans: u64,
-    /// Spans that were repeats of another in the same flush (counter).
-    pub repeated_spans: u64,
-    /// How long the last flush took.
+    /// How long the last move took.
     pub last_duration: Duration,
 }
 
@@ -111,6 +143,8 @@ pub struct DamageStatistics {
     pub records: u64,
     /// Bytes of those records.
     pub bytes: u64,
+    /// Files of the recent level that could not be understood.
+    pub files: u64,
     /// Bytes of a torn tail that was cut; they were never acknowledged.
     pub cut_bytes: u64,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deltalake_core::DeltaTableError;
 use spanlight_model::SpanBatch;
@@ -23,8 +23,12 @@ use crate::log::recovery::{Recovered, Recovery};
 use crate::log::writer::{LogWriter, WriterOptions, overloaded, record_room, seal_record};
 use crate::maintenance::{Maintenance, Report, Request, remove_litter};
 use crate::options::StoreOptions;
+use crate::recent::{Finding, RecentTier};
+use crate::seal::{SealRequest, Sealer};
 use crate::snapshot::{Published, Snapshot, View};
-use crate::statistics::{ColdStatistics, DamageStatistics, Health, HotStatistics, Statistics};
+use crate::statistics::{
+    ColdStatistics, DamageStatistics, Health, HotStatistics, RecentStatistics, Statistics,
+};
 
 /// Requests that may wait for the background task.
 const REQUESTS: usize = 16;
@@ -46,8 +50,9 @@ struct Inner {
     damage: DamageStatistics,
     report: Arc<Report>,
     reader: FileReader,
+    seals: mpsc::Sender<SealRequest>,
     requests: mpsc::Sender<Request>,
-    maintenance: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
     closing: CancellationToken,
 }
 
@@ -57,6 +62,12 @@ struct Opened {
     committed: u64,
     files: ColdTier,
     tombstones: BTreeMap<String, i64>,
+}
+
+/// What opening found on the disk beside the table.
+struct Found {
+    recent: RecentTier,
+    log: Recovered,
 }
 
 impl Store {
@@ -71,32 +82,46 @@ impl Store {
         let directory = Arc::new(directory);
         let opened = open_table(&options, &directory).await?;
         let committed = opened.committed;
-        let recovered = {
+        let found = {
             let options = options.clone();
             let directory = Arc::clone(&directory);
             let files = opened.files.clone();
             let tombstones = opened.tombstones.clone();
             blocking(move || {
                 remove_litter(&options, &directory, &files, &tombstones);
+                let mut damage = DamageStatistics::default();
+                let finding = Finding {
+                    disk: options.disk.as_ref(),
+                    directory: &directory,
+                    committed,
+                };
+                let recent = finding.run(&mut damage)?;
                 let recovery = Recovery {
                     disk: options.disk.as_ref(),
                     log_dir: &directory.log(),
                     damaged_dir: &directory.damaged(),
                     committed,
+                    recent: &recent,
                 };
-                recovery.run()
+                let mut log = recovery.run()?;
+                log.damage.files = damage.files;
+                Ok(Found { recent, log })
             })
             .await?
         };
-        Self::start(options, directory, opened, recovered)
+        Self::start(options, directory, opened, found)
     }
 
     fn start(
         options: StoreOptions,
         directory: Arc<Directory>,
         opened: Opened,
-        recovered: Recovered,
+        found: Found,
     ) -> Result<Self, OpenError> {
+        let Found {
+            recent,
+            log: recovered,
+        } = found;
         let budget = Arc::new(Budget::new(options.hot_bytes));
         let published = Arc::new(Published::default());
         let damage = recovered.damage.clone();
@@ -112,7 +137,9 @@ impl Store {
             }));
         published.update(|_| View {
             hot,
+            recent,
             cold: opened.files,
+            committed: opened.committed,
         });
         let flush_wanted = Arc::new(Notify::new());
         let log_dir = directory.log();
@@ -121,7 +148,7 @@ impl Store {
             disk: Arc::clone(&options.disk),
             published: Arc::clone(&published),
             flush_wanted: Arc::clone(&flush_wanted),
-            flush_bytes: options.hot_bytes / 2,
+            flush_bytes: options.seal_bytes(),
             fsync: options.fsync,
             segment_bytes: options.segment_bytes,
             queue_bytes: options.queue_bytes,
@@ -135,21 +162,35 @@ impl Store {
             source,
         })?);
         // What a crash left between the commit and the cut.
-        log.cut(opened.committed);
+        log.cut(published.load().covered_through());
         let report = Arc::new(Report::default());
         let closing = CancellationToken::new();
+        let sealed = Arc::new(Notify::new());
+        let sealer = Sealer {
+            options: options.clone(),
+            directory: Arc::clone(&directory),
+            published: Arc::clone(&published),
+            budget: Arc::clone(&budget),
+            log: Arc::clone(&log),
+            wanted: flush_wanted,
+            sealed: Arc::clone(&sealed),
+            report: Arc::clone(&report),
+            closing: closing.clone(),
+        };
         let maintenance = Maintenance {
             options: options.clone(),
             directory,
             published: Arc::clone(&published),
-            budget: Arc::clone(&budget),
             log: Arc::clone(&log),
-            flush_wanted,
+            sealed,
             table: opened.table,
             tombstones: opened.tombstones,
+            left: Vec::new(),
             report: Arc::clone(&report),
             closing: closing.clone(),
         };
+        let (seals, receiver) = mpsc::channel(REQUESTS);
+        let sealer = task::spawn(sealer.run(receiver));
         let (requests, receiver) = mpsc::channel(REQUESTS);
         let maintenance = task::spawn(maintenance.run(receiver));
         let reader = FileReader::local(&options.disk);
@@ -162,8 +203,9 @@ impl Store {
                 damage,
                 report,
                 reader,
+                seals,
                 requests,
-                maintenance: Mutex::new(Some(maintenance)),
+                tasks: Mutex::new(vec![sealer, maintenance]),
                 closing,
             }),
         })
@@ -208,23 +250,52 @@ impl Store {
         Snapshot::new(self.inner.published.load(), self.inner.reader.clone())
     }
 
-    /// Moves everything that is hot to the cold tier now. Returns when the log is cut too.
+    /// Moves everything to the cold tier now. Returns when the log is cut too.
     ///
     /// # Errors
-    /// [`FlushError`]: the spans stay hot, and in the log.
+    /// [`FlushError`]: the spans stay where they are.
     pub async fn flush(&self) -> Result<(), FlushError> {
-        let closed = || FlushError::Log("the store is closed".to_owned());
-        let (reply, answer) = oneshot::channel();
-        let sent = self.inner.requests.send(Request::Flush(reply)).await;
-        sent.map_err(|_| closed())?;
-        let flushed = answer.await.unwrap_or_else(|_| Err(closed()));
+        // What is there may be all that the recent level can hold.
+        self.adopt().await?;
+        self.seal().await?;
+        let adopted = self.adopt().await;
         self.inner.log.look().await;
-        flushed
+        adopted
     }
 
-    /// Does at once what the background work would do at its next look: flush, delete, tidy up, each if it is due; and
-    /// tries a log again that could not be written.
+    /// Moves everything that is in memory to the recent level now. Returns when the log is cut too.
+    ///
+    /// # Errors
+    /// [`FlushError`]: the spans stay in memory, and in the log.
+    pub async fn seal(&self) -> Result<(), FlushError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inner.seals.send(SealRequest::All(reply)).await;
+        sent.map_err(|_| closed())?;
+        let sealed = answer.await.unwrap_or_else(|_| Err(closed()));
+        self.inner.log.look().await;
+        sealed
+    }
+
+    async fn adopt(&self) -> Result<(), FlushError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inner.requests.send(Request::Adopt(reply)).await;
+        sent.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Does at once what the background tasks would do at their next look: seal, flush, delete, tidy up, each if it
+    /// is due; and tries a log again that could not be written.
     pub async fn maintain(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self
+            .inner
+            .seals
+            .send(SealRequest::Tick(reply))
+            .await
+            .is_ok()
+        {
+            answer.await.ok();
+        }
         let (reply, answer) = oneshot::channel();
         if self.inner.requests.send(Request::Tick(reply)).await.is_ok() {
             answer.await.ok();
@@ -235,13 +306,10 @@ impl Store {
     /// Whether the store does its job.
     #[must_use]
     pub fn health(&self) -> Health {
-        let failure = self.inner.report.failure.load_full();
-        let flush_failure = failure.map(|reason| (*reason).clone());
+        let flush_failure = self.inner.report.failure();
         let stopped = || {
-            let reason = "the store's background task stopped; restart Spanlight";
-            self.inner
-                .is_maintenance_stopped()
-                .then(|| reason.to_owned())
+            let reason = "a background task of the store stopped; restart Spanlight";
+            self.inner.has_stopped_task().then(|| reason.to_owned())
         };
         Health {
             unwritable: self.inner.log.unwritable().map(|reason| (*reason).clone()),
@@ -263,6 +331,12 @@ impl Store {
                 bytes_max: self.inner.options.hot_bytes as u64,
             },
             log: self.inner.log.statistics(),
+            recent: RecentStatistics {
+                files: view.recent.files().len() as u64,
+                bytes: view.recent.bytes(),
+                spans: view.recent.spans(),
+                bytes_max: self.inner.options.recent_bytes,
+            },
             cold: ColdStatistics {
                 files: cold.len() as u64,
                 bytes: cold.iter().map(|file| file.bytes).sum(),
@@ -271,6 +345,7 @@ impl Store {
                 expired_files: counters.expired_files,
                 expired_spans: counters.expired_spans,
             },
+            seal: counters.seal,
             flush: counters.flush,
             damage: self.inner.damage.clone(),
         }
@@ -280,16 +355,11 @@ impl Store {
     /// the log and are hot again at the next start.
     pub async fn close(self) {
         self.inner.closing.cancel();
-        let maintenance = self
-            .inner
-            .maintenance
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(task) = maintenance
-            && let Err(error) = task.await
-        {
-            tracing::error!(%error, "the store's background task failed");
+        let tasks = std::mem::take(&mut *self.inner.tasks());
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a background task of the store failed");
+            }
         }
         self.inner.log.close();
         let log = Arc::clone(&self.inner.log);
@@ -298,12 +368,12 @@ impl Store {
 }
 
 impl Inner {
-    fn is_maintenance_stopped(&self) -> bool {
-        let task = self
-            .maintenance
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        task.as_ref().is_some_and(JoinHandle::is_finished)
+    fn tasks(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_stopped_task(&self) -> bool {
+        self.tasks().iter().any(JoinHandle::is_finished)
     }
 }
 
@@ -312,6 +382,10 @@ impl Drop for Inner {
         self.closing.cancel();
         self.log.close();
     }
+}
+
+fn closed() -> FlushError {
+    FlushError::Log("the store is closed".to_owned())
 }
 
 async fn open_table(

@@ -136,11 +136,11 @@ async fn a_data_file_that_cannot_be_written_leaves_the_spans_hot() {
     let store = Store::open(options(&disk)).await.unwrap();
     store.append(batch(0..5)).await.unwrap();
     for operation in [Operation::Write, Operation::Sync] {
-        disk.fail_next(operation, "/data/cold/spans-");
+        disk.fail_next(operation, "/data/recent/");
         let error = store.flush().await.unwrap_err();
         assert!(matches!(error, FlushError::Write(_)), "{error}");
         assert_eq!(numbers(&store).await, Vec::from_iter(0..5));
-        assert!(disk.files("/data/cold/spans-").is_empty());
+        assert!(disk.files("/data/recent/").is_empty());
     }
     store.flush().await.unwrap();
     assert_eq!(numbers(&store).await, Vec::from_iter(0..5));
@@ -154,7 +154,7 @@ async fn full_memory_refuses_spans_until_a_flush() {
     // The background flush fails, as on a full disk.
     let store = Store::open(options).await.unwrap();
     for _ in 0..100 {
-        disk.fail_next(Operation::Write, "/data/cold/spans-");
+        disk.fail_next(Operation::Write, "/data/recent/");
     }
     let mut accepted = 0;
     let error = loop {
@@ -243,7 +243,7 @@ async fn many_senders_with_little_memory_lose_nothing() {
     let sent = (0..480_u64).flat_map(|batch| batch * 10..batch * 10 + 1 + (batch % 60) % 10);
     let sent = Vec::from_iter(sent);
     assert_eq!(numbers(&store).await, sent);
-    assert!(store.statistics().flush.commits > 1);
+    assert!(store.statistics().seal.files > 1);
     store.close().await;
     disk.restart(0);
     let store = Store::open(options).await.unwrap();

@@ -8,7 +8,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
-use spanlight_store::{ColdStatistics, FlushStatistics, HotStatistics, LogStatistics, Store};
+use spanlight_store::{
+    ColdStatistics, FlushStatistics, HotStatistics, LogStatistics, RecentStatistics,
+    SealStatistics, Store,
+};
 
 use crate::receive::Admission;
 
@@ -42,6 +45,8 @@ impl Collector for Present {
         out.hot(&statistics.hot)?;
         out.log(&statistics.log)?;
         out.cold(&statistics.cold)?;
+        out.recent(&statistics.recent)?;
+        out.seal(&statistics.seal)?;
         out.flush(&statistics.flush)?;
         out.gauge(
             "store_damaged_records",
@@ -143,26 +148,72 @@ impl Writer<'_> {
         )
     }
 
-    fn flush(&mut self, flush: &FlushStatistics) -> fmt::Result {
+    fn recent(&mut self, recent: &RecentStatistics) -> fmt::Result {
+        self.gauge(
+            "store_recent_files",
+            "Files of the recent level",
+            recent.files,
+        )?;
+        self.gauge(
+            "store_recent_bytes",
+            "Bytes of the recent level",
+            recent.bytes,
+        )?;
+        self.gauge(
+            "store_recent_limit_bytes",
+            "Bytes that the recent level may take",
+            recent.bytes_max,
+        )?;
+        self.gauge(
+            "store_recent_spans",
+            "Spans in the recent level",
+            recent.spans,
+        )
+    }
+
+    fn seal(&mut self, seal: &SealStatistics) -> fmt::Result {
         self.counter(
-            "store_flushes",
-            "Moves from hot to cold that were committed",
-            flush.commits,
+            "store_sealed_files",
+            "Files made of spans in memory",
+            seal.files,
         )?;
         self.counter(
-            "store_flush_failures",
-            "Moves from hot to cold that failed",
-            flush.failures,
+            "store_seal_failures",
+            "Moves from memory to files that failed",
+            seal.failures,
         )?;
         self.counter(
-            "store_flushed_spans",
-            "Spans moved from hot to cold",
-            flush.spans,
+            "store_sealed_spans",
+            "Spans moved from memory to files",
+            seal.spans,
+        )?;
+        self.counter(
+            "store_sealed_bytes",
+            "Bytes of files made of spans in memory",
+            seal.bytes,
         )?;
         self.counter(
             "store_repeated_spans",
             "Spans that were repeats of others when they were moved",
-            flush.repeated_spans,
+            seal.repeated_spans,
+        )
+    }
+
+    fn flush(&mut self, flush: &FlushStatistics) -> fmt::Result {
+        self.counter(
+            "store_flushes",
+            "Moves from the recent level to the table that were committed",
+            flush.commits,
+        )?;
+        self.counter(
+            "store_flush_failures",
+            "Moves from the recent level to the table that failed",
+            flush.failures,
+        )?;
+        self.counter(
+            "store_flushed_spans",
+            "Spans moved from the recent level to the table",
+            flush.spans,
         )
     }
 }

@@ -99,7 +99,7 @@ fn problem(error: QueryError) -> (StatusCode, QueryProblem) {
 
 fn is_empty(app: &App) -> bool {
     let statistics = app.store.statistics();
-    statistics.hot.spans == 0 && statistics.cold.spans == 0
+    statistics.hot.spans + statistics.recent.spans + statistics.cold.spans == 0
 }
 
 fn welcome(app: &App) -> Welcome {

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn the_number_of_footers_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
-        let written = write::write(&LocalDisk, directory.path(), &[]).unwrap();
+        let written = write::write(&LocalDisk, directory.path(), "a.parquet", &[]).unwrap();
         let reader = ParquetFile::new(
             Arc::new(LocalFiles(Arc::new(LocalDisk))),
             Arc::new(written.file),

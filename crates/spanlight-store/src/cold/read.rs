@@ -261,7 +261,7 @@ fn with_trace_filter(
 }
 
 fn display_name(file: &ColdFile) -> String {
-    format!("cold/{}", file.name)
+    file.label()
 }
 
 fn read_error(file: &ColdFile, error: ParquetError) -> ReadError {

@@ -43,7 +43,7 @@ pub(crate) struct Table {
 /// What a commit does.
 #[derive(Debug, Default)]
 pub(crate) struct Change<'a> {
-    pub(crate) add: Option<&'a ColdFile>,
+    pub(crate) add: &'a [Arc<ColdFile>],
     pub(crate) remove: &'a [Arc<ColdFile>],
     /// The last sequence number of the log that is in the table now.
     pub(crate) through: Option<u64>,
@@ -148,7 +148,8 @@ impl Table {
     /// Commits. After an error the outcome is unknown: reload, and look.
     pub(crate) async fn commit(&mut self, change: &Change<'_>) -> Result<(), DeltaTableError> {
         let mut actions: Vec<Action> = Vec::new();
-        actions.extend(change.add.map(|file| Action::Add(add(file, change))));
+        let adds = change.add.iter();
+        actions.extend(adds.map(|file| Action::Add(add(file, change))));
         let removes = change.remove.iter();
         actions.extend(removes.map(|file| Action::Remove(remove(file, change))));
         if let Some(through) = change.through {

@@ -31,7 +31,7 @@ fn hot(sequence: u64, spans: SpanBatch) -> Arc<HotBatch> {
 async fn round_trip(batches: &[Arc<HotBatch>], columns: ScanColumns) -> SpanBatch {
     let directory = tempfile::tempdir().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
-    let written = write::write(disk.as_ref(), directory.path(), batches).unwrap();
+    let written = write::write(disk.as_ref(), directory.path(), "a.parquet", batches).unwrap();
     let request = ScanRequest {
         columns,
         ..ScanRequest::default()
@@ -94,7 +94,7 @@ async fn of_a_repeated_span_the_latest_stays() {
     let again = first.clone();
     let directory = tempfile::tempdir().unwrap();
     let batches = [hot(1, first), hot(2, again)];
-    let written = write::write(&LocalDisk, directory.path(), &batches).unwrap();
+    let written = write::write(&LocalDisk, directory.path(), "a.parquet", &batches).unwrap();
     assert_eq!((written.file.spans, written.repeats), (20, 20));
 }
 
@@ -112,7 +112,7 @@ fn a_client_and_a_server_that_share_an_id_are_two_spans() {
     }
     let batches = [hot(1, builder.finish().unwrap())];
     let directory = tempfile::tempdir().unwrap();
-    let written = write::write(&LocalDisk, directory.path(), &batches).unwrap();
+    let written = write::write(&LocalDisk, directory.path(), "a.parquet", &batches).unwrap();
     assert_eq!((written.file.spans, written.repeats), (2, 1));
 }
 

@@ -1,4 +1,4 @@
-//! Batches to a data file: sorted by trace, each span once, synced with its name.
+//! Batches to a data file: sorted by trace, each span once, synced; its name is the caller's to sync.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -52,31 +52,21 @@ pub(crate) enum WriteError {
 pub(crate) fn write(
     disk: &dyn Disk,
     directory: &Path,
+    name: &str,
     batches: &[Arc<HotBatch>],
 ) -> Result<Written, WriteError> {
-    let first = batches.first().map_or(0, |batch| batch.first_sequence());
-    let last = batches.last().map_or(0, |batch| batch.last_sequence());
-    let name = format!(
-        "spans-{first:020}-{last:020}-{}.parquet",
-        uuid::Uuid::new_v4()
-    );
-    let path = directory.join(&name);
+    let path = directory.join(name);
     let written = write_file(disk, &path, batches);
     if written.is_err() {
         // A left-over is only litter: recovery removes what no commit names.
         disk.remove(&path).ok();
     }
     let (order, bytes) = written?;
-    let disk_error = |source| WriteError::Disk {
-        path: path.clone(),
-        source,
-    };
-    disk.sync_dir(directory).map_err(disk_error)?;
     let spans: usize = batches.iter().map(|batch| batch.spans.num_spans()).sum();
     Ok(Written {
         repeats: (spans - order.places.len()) as u64,
         file: ColdFile {
-            name,
+            name: name.to_owned(),
             path,
             bytes,
             spans: order.places.len() as u64,

@@ -18,6 +18,7 @@ use super::format::{
 use super::segment::{Part, parts};
 use crate::disk::{Disk, Entry, read_all, write_atomically};
 use crate::error::OpenError;
+use crate::recent::RecentTier;
 use crate::statistics::DamageStatistics;
 
 /// What the log held.
@@ -70,6 +71,8 @@ pub(crate) struct Recovery<'a> {
     pub(crate) damaged_dir: &'a Path,
     /// Records up to and including this sequence number are in the table.
     pub(crate) committed: u64,
+    /// Files that cover further records.
+    pub(crate) recent: &'a RecentTier,
 }
 
 impl Recovery<'_> {
@@ -85,7 +88,7 @@ impl Recovery<'_> {
             .filter_map(|entry| Some((segment_number(&entry.name)?, entry)))
             .collect();
         let mut recovered = Recovered {
-            sequence_max: self.committed,
+            sequence_max: self.committed.max(self.recent.last()),
             ..Recovered::default()
         };
         let numbered = self.without_empty(numbered, &mut recovered)?;
@@ -144,10 +147,15 @@ impl Recovery<'_> {
             Err(HeaderError::Damaged) => self.set_aside(path, &bytes, 0, recovered),
         }
         let mut sequence_max = 0;
+        let mut is_needed = false;
         for part in parts(&bytes) {
             match part {
                 Part::Record { header, payload } => {
                     sequence_max = sequence_max.max(header.sequence);
+                    if self.is_covered(header.sequence) {
+                        continue;
+                    }
+                    is_needed = true;
                     self.record(
                         path,
                         header,
@@ -170,7 +178,7 @@ impl Recovery<'_> {
                 }
             }
         }
-        if sequence_max > self.committed {
+        if is_needed {
             // After a kill the bytes may only be in the page cache, and nobody may see a span that is not synced.
             self.disk
                 .truncate(path, bytes.len() as u64)
@@ -185,6 +193,11 @@ impl Recovery<'_> {
         Ok(())
     }
 
+    fn is_covered(&self, sequence: u64) -> bool {
+        let mut files = self.recent.files().iter();
+        sequence <= self.committed || files.any(|recent| recent.range.contains(sequence))
+    }
+
     fn record(
         &self,
         path: &Path,
@@ -193,9 +206,6 @@ impl Recovery<'_> {
         offset: usize,
         recovered: &mut Recovered,
     ) {
-        if header.sequence <= self.committed {
-            return;
-        }
         match codec::decode(payload) {
             Ok(batch) => {
                 // A record that was written again, after its segment was abandoned, is the same record.

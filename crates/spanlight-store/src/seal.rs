@@ -1,0 +1,259 @@
+//! The task that keeps memory bounded: it moves the oldest batches from memory to files of the recent level.
+//!
+//! Take the oldest batches, a bounded number of bytes; write them, sorted, to a file that nobody looks at; sync it;
+//! give it its final name and sync that; show the file instead of the batches, in one step; cut the log. A crash
+//! between any two of these loses nothing and repeats nothing: the file's name says which part of the log it stands
+//! for. Owns no table: this task goes on when the cold tier is slow or away, until the recent level is full.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task;
+use tokio_util::sync::CancellationToken;
+
+use crate::budget::Budget;
+use crate::cold::ColdFile;
+use crate::cold::write;
+use crate::directory::Directory;
+use crate::disk::{Disk, temporary_name};
+use crate::error::FlushError;
+use crate::hot::HotBatch;
+use crate::log::writer::LogWriter;
+use crate::maintenance::{Report, nanos};
+use crate::options::StoreOptions;
+use crate::recent::{Range, RecentFile, file_name};
+use crate::snapshot::{Published, View};
+
+/// What the task works on.
+pub(crate) struct Sealer {
+    pub(crate) options: StoreOptions,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) log: Arc<LogWriter>,
+    /// Told when enough bytes are hot.
+    pub(crate) wanted: Arc<Notify>,
+    /// Told when there is a new file.
+    pub(crate) sealed: Arc<Notify>,
+    pub(crate) report: Arc<Report>,
+    /// Cancelled when the store closes; work that was begun is finished first.
+    pub(crate) closing: CancellationToken,
+}
+
+/// What the task can be asked.
+#[derive(Debug)]
+pub(crate) enum SealRequest {
+    /// Move everything that is in memory.
+    All(oneshot::Sender<Result<(), FlushError>>),
+    /// Do what is due, now.
+    Tick(oneshot::Sender<()>),
+}
+
+/// A file that was made, and how many spans were left out because they are in it already.
+struct Sealed {
+    recent: RecentFile,
+    repeats: u64,
+}
+
+impl Sealer {
+    /// Works until the store closes.
+    pub(crate) async fn run(self, mut requests: mpsc::Receiver<SealRequest>) {
+        let mut failed_at: Option<Instant> = None;
+        loop {
+            let reply = tokio::select! {
+                () = self.closing.cancelled() => return,
+                request = requests.recv() => match request {
+                    Some(SealRequest::All(reply)) => {
+                        reply.send(self.seal_all().await).ok();
+                        continue;
+                    }
+                    Some(SealRequest::Tick(reply)) => Some(reply),
+                    None => return,
+                },
+                () = self.wanted.notified() => None,
+                () = tokio::time::sleep(self.options.maintenance_interval) => None,
+            };
+            self.merge_small().await;
+            // A disk that just failed is not asked again at once.
+            let pause = failed_at.is_some_and(|at| at.elapsed() < self.options.probe_interval);
+            if reply.is_some() || !pause {
+                failed_at = self.seal_due().await.is_err().then(Instant::now);
+            }
+            if let Some(reply) = reply {
+                reply.send(()).ok();
+            }
+        }
+    }
+
+    /// Seals while there is too much in memory; everything when the oldest span is old enough for the table.
+    async fn seal_due(&self) -> Result<(), FlushError> {
+        let view = self.published.load();
+        let now = self.options.clock.now_unix_nano();
+        let window = nanos(self.options.hot_window);
+        let oldest = view.hot.received_min();
+        if oldest.is_some_and(|oldest| now.saturating_sub(oldest) >= window) {
+            return self.seal_all().await;
+        }
+        while self.published.load().hot.bytes >= self.options.seal_bytes()
+            && !self.closing.is_cancelled()
+        {
+            if !self.seal_next(u64::MAX).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn seal_all(&self) -> Result<(), FlushError> {
+        let through = self.log.seal().await;
+        let through = through.ok_or_else(|| FlushError::Log("it is closed".to_owned()))?;
+        while self.seal_next(through).await? {}
+        Ok(())
+    }
+
+    /// Seals the oldest batches; false when there are none up to this sequence number.
+    async fn seal_next(&self, through: u64) -> Result<bool, FlushError> {
+        let start = Instant::now();
+        let result = self.try_seal_next(through).await;
+        match &result {
+            Ok(None) => {}
+            Ok(Some(sealed)) => {
+                self.report.seal_failure.store(None);
+                self.report.count(|counters| {
+                    counters.seal.files += 1;
+                    counters.seal.spans += sealed.recent.file.spans;
+                    counters.seal.bytes += sealed.recent.file.bytes;
+                    counters.seal.repeated_spans += sealed.repeats;
+                    counters.seal.last_duration = start.elapsed();
+                });
+                self.sealed.notify_one();
+            }
+            Err(error) => {
+                if self.report.seal_failure.load().is_none() {
+                    tracing::error!(%error, "spans could not be moved to the recent level; they stay in memory and in the log");
+                }
+                let error = Some(Arc::new(error.to_string()));
+                self.report.seal_failure.store(error);
+                self.report.count(|counters| counters.seal.failures += 1);
+            }
+        }
+        result.map(|sealed| sealed.is_some())
+    }
+
+    async fn try_seal_next(&self, through: u64) -> Result<Option<Sealed>, FlushError> {
+        let view = self.published.load();
+        let Some((range, batches)) = next_batches(&view, through, self.options.seal_bytes()) else {
+            return Ok(None);
+        };
+        if view.recent.bytes() >= self.options.recent_bytes {
+            return Err(FlushError::RecentFull {
+                limit: self.options.recent_bytes,
+            });
+        }
+        drop(view);
+        let disk = Arc::clone(&self.options.disk);
+        let directory = Arc::clone(&self.directory);
+        let sealed = task::spawn_blocking(move || {
+            let sealed = write_file(disk.as_ref(), &directory, range, &batches);
+            drop(directory);
+            sealed
+        });
+        let sealed = sealed
+            .await
+            .unwrap_or_else(|error| Err(FlushError::Write(error.to_string())))?;
+        let recent = sealed.recent.clone();
+        self.published.update(|view| View {
+            hot: view.hot.without_through(range.last),
+            recent: view.recent.with(recent),
+            ..view.clone()
+        });
+        self.log.cut(self.published.load().covered_through());
+        Ok(Some(sealed))
+    }
+
+    /// Joins small batches: a batch of one span takes twenty times the memory of the span.
+    async fn merge_small(&self) {
+        let runs = self.published.load().hot.to_merge();
+        if runs.is_empty() {
+            return;
+        }
+        let budget = Arc::clone(&self.budget);
+        let merged = task::spawn_blocking(move || {
+            let merged = runs
+                .iter()
+                .map(|run| HotBatch::merge(run, &budget).map(Arc::new));
+            merged.collect::<Result<Vec<_>, _>>()
+        });
+        match merged.await {
+            Ok(Ok(merged)) => self
+                .published
+                .update(|view| view.with_hot(view.hot.with_merged(merged))),
+            Ok(Err(error)) => tracing::warn!(%error, "small batches could not be merged"),
+            Err(error) => tracing::error!(%error, "merging small batches failed"),
+        }
+    }
+}
+
+/// The oldest batches, and the range of the log that a file of them covers.
+fn next_batches(
+    view: &View,
+    through: u64,
+    bytes_max: usize,
+) -> Option<(Range, Vec<Arc<HotBatch>>)> {
+    let first = view.hot.iter().next()?.first_sequence();
+    let gap = view.recent.gap_at(first, view.committed);
+    let through = through.min(gap.last);
+    let mut bytes = 0;
+    let batches: Vec<Arc<HotBatch>> = view
+        .hot
+        .iter()
+        .take_while(|batch| batch.last_sequence() <= through)
+        .take_while(|batch| {
+            let is_room = bytes < bytes_max;
+            bytes += batch.summary.bytes;
+            is_room
+        })
+        .map(Arc::clone)
+        .collect();
+    let range = Range {
+        first: gap.first,
+        last: batches.last()?.last_sequence(),
+    };
+    Some((range, batches))
+}
+
+fn write_file(
+    disk: &dyn Disk,
+    directory: &Directory,
+    range: Range,
+    batches: &[Arc<HotBatch>],
+) -> Result<Sealed, FlushError> {
+    let write_error = |error: &dyn std::fmt::Display| FlushError::Write(error.to_string());
+    let name = file_name(range);
+    let folder = directory.recent();
+    let written = write::write(disk, &folder, &temporary_name(&name), batches);
+    let written = written.map_err(|error| write_error(&error))?;
+    let path = folder.join(&name);
+    let placed = disk
+        .rename(&written.file.path, &path)
+        .and_then(|()| disk.sync_dir(&folder));
+    if let Err(error) = placed {
+        // If it stays all the same, a later file will cover more, and the next start removes this one.
+        disk.remove(&written.file.path).ok();
+        disk.remove(&path).ok();
+        return Err(write_error(&format!("{}: {error}", path.display())));
+    }
+    let file = ColdFile {
+        name,
+        path,
+        ..written.file
+    };
+    Ok(Sealed {
+        recent: RecentFile {
+            range,
+            file: Arc::new(file),
+        },
+        repeats: written.repeats,
+    })
+}
