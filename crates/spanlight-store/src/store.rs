@@ -1,37 +1,29 @@
-//! [`Store`]: the handle that everything else holds, and the order in which its parts start and stop.
+//! [`Store`]: the handle that everything else holds. `open` has the order in which its parts start.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod open;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use deltalake_core::DeltaTableError;
 use spanlight_model::SpanBatch;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{self, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::{Budget, Reservation};
-use crate::cold::ColdTier;
 use crate::cold::read::FileReader;
-use crate::cold::table::Table;
-use crate::directory::Directory;
-use crate::error::{AppendError, FlushError, OpenError};
-use crate::hot::{HotBatch, HotTier, Parts, Summary};
+use crate::error::{AppendError, FlushError};
+use crate::hot::Summary;
 use crate::log::codec;
 use crate::log::format::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES};
-use crate::log::recovery::{Recovered, Recovery};
-use crate::log::writer::{LogWriter, WriterOptions, overloaded, record_room, seal_record};
-use crate::maintenance::{Maintenance, Report, Request, remove_litter};
+use crate::log::writer::{LogWriter, overloaded, record_room, seal_record};
+use crate::maintenance::{Report, Request};
 use crate::options::StoreOptions;
-use crate::recent::{Finding, RecentTier};
-use crate::seal::{SealRequest, Sealer};
-use crate::snapshot::{Published, Snapshot, View};
+use crate::seal::SealRequest;
+use crate::snapshot::{Published, Snapshot};
 use crate::statistics::{
     ColdStatistics, DamageStatistics, Health, HotStatistics, RecentStatistics, Statistics,
 };
 
-/// Requests that may wait for the background task.
-const REQUESTS: usize = 16;
 /// Batches above this size are encoded on a blocking thread: below it the hand-over costs more than the work.
 const ENCODE_INLINE_BYTES: usize = 1 << 20;
 
@@ -56,161 +48,7 @@ struct Inner {
     closing: CancellationToken,
 }
 
-/// What opening found in the table.
-struct Opened {
-    table: Table,
-    committed: u64,
-    files: ColdTier,
-    tombstones: BTreeMap<String, i64>,
-}
-
-/// What opening found on the disk beside the table.
-struct Found {
-    recent: RecentTier,
-    log: Recovered,
-}
-
 impl Store {
-    /// Opens the directory, recovers what a crash left, and starts the background work. Needs a tokio runtime.
-    ///
-    /// # Errors
-    /// [`OpenError`] says what is wrong with the directory and what to do.
-    pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
-        let root = absolute(&options)?;
-        let disk = Arc::clone(&options.disk);
-        let directory = blocking(move || Directory::open(disk.as_ref(), &root)).await?;
-        let directory = Arc::new(directory);
-        let opened = open_table(&options, &directory).await?;
-        let committed = opened.committed;
-        let found = {
-            let options = options.clone();
-            let directory = Arc::clone(&directory);
-            let files = opened.files.clone();
-            let tombstones = opened.tombstones.clone();
-            blocking(move || {
-                remove_litter(&options, &directory, &files, &tombstones);
-                let mut damage = DamageStatistics::default();
-                let finding = Finding {
-                    disk: options.disk.as_ref(),
-                    directory: &directory,
-                    committed,
-                };
-                let recent = finding.run(&mut damage)?;
-                let recovery = Recovery {
-                    disk: options.disk.as_ref(),
-                    log_dir: &directory.log(),
-                    damaged_dir: &directory.damaged(),
-                    committed,
-                    recent: &recent,
-                };
-                let mut log = recovery.run()?;
-                log.damage.files = damage.files;
-                Ok(Found { recent, log })
-            })
-            .await?
-        };
-        Self::start(options, directory, opened, found)
-    }
-
-    fn start(
-        options: StoreOptions,
-        directory: Arc<Directory>,
-        opened: Opened,
-        found: Found,
-    ) -> Result<Self, OpenError> {
-        let Found {
-            recent,
-            log: recovered,
-        } = found;
-        let budget = Arc::new(Budget::new(options.hot_bytes));
-        let published = Arc::new(Published::default());
-        let damage = recovered.damage.clone();
-        let hot =
-            HotTier::default().with(recovered.batches.into_iter().map(|(sequence, spans)| {
-                let summary = Summary::of(&spans);
-                Arc::new(HotBatch {
-                    parts: Parts::one(sequence, spans.num_spans()),
-                    _memory: budget.reserve_anyway(summary.bytes),
-                    spans,
-                    summary,
-                })
-            }));
-        published.update(|_| View {
-            hot,
-            recent,
-            cold: opened.files,
-            committed: opened.committed,
-        });
-        let flush_wanted = Arc::new(Notify::new());
-        let log_dir = directory.log();
-        let log = LogWriter::start(WriterOptions {
-            directory: Arc::clone(&directory),
-            disk: Arc::clone(&options.disk),
-            published: Arc::clone(&published),
-            flush_wanted: Arc::clone(&flush_wanted),
-            flush_bytes: options.seal_bytes(),
-            fsync: options.fsync,
-            segment_bytes: options.segment_bytes,
-            queue_bytes: options.queue_bytes,
-            probe_interval: options.probe_interval,
-            sealed: recovered.segments,
-            next_sequence: recovered.sequence_max + 1,
-            next_segment: recovered.segment_number_max + 1,
-        });
-        let log = Arc::new(log.map_err(|source| OpenError::Disk {
-            path: log_dir,
-            source,
-        })?);
-        // What a crash left between the commit and the cut.
-        log.cut(published.load().covered_through());
-        let report = Arc::new(Report::default());
-        let closing = CancellationToken::new();
-        let sealed = Arc::new(Notify::new());
-        let sealer = Sealer {
-            options: options.clone(),
-            directory: Arc::clone(&directory),
-            published: Arc::clone(&published),
-            budget: Arc::clone(&budget),
-            log: Arc::clone(&log),
-            wanted: flush_wanted,
-            sealed: Arc::clone(&sealed),
-            report: Arc::clone(&report),
-            closing: closing.clone(),
-        };
-        let maintenance = Maintenance {
-            options: options.clone(),
-            directory,
-            published: Arc::clone(&published),
-            log: Arc::clone(&log),
-            sealed,
-            table: opened.table,
-            tombstones: opened.tombstones,
-            left: Vec::new(),
-            report: Arc::clone(&report),
-            closing: closing.clone(),
-        };
-        let (seals, receiver) = mpsc::channel(REQUESTS);
-        let sealer = task::spawn(sealer.run(receiver));
-        let (requests, receiver) = mpsc::channel(REQUESTS);
-        let maintenance = task::spawn(maintenance.run(receiver));
-        let reader = FileReader::local(&options.disk);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                options,
-                published,
-                budget,
-                log,
-                damage,
-                report,
-                reader,
-                seals,
-                requests,
-                tasks: Mutex::new(vec![sealer, maintenance]),
-                closing,
-            }),
-        })
-    }
-
     /// Stores a batch. Returns when it is synced to the disk and visible to the next snapshot. Once called, the batch
     /// may be stored though the future is dropped.
     ///
@@ -388,27 +226,6 @@ fn closed() -> FlushError {
     FlushError::Log("the store is closed".to_owned())
 }
 
-async fn open_table(
-    options: &StoreOptions,
-    directory: &Arc<Directory>,
-) -> Result<Opened, OpenError> {
-    let open = async {
-        let disk = Arc::clone(&options.disk);
-        let table = Table::open(disk, directory).await?;
-        Ok(Opened {
-            committed: table.committed().await?,
-            files: table.files()?,
-            tombstones: table.tombstones().await?,
-            table,
-        })
-    };
-    open.await
-        .map_err(|error: DeltaTableError| OpenError::Table {
-            path: directory.cold(),
-            reason: error.to_string(),
-        })
-}
-
 /// A batch as a record of the log, and what is known of it.
 fn prepare(batch: SpanBatch) -> Result<(Vec<u8>, Summary, SpanBatch), AppendError> {
     let mut record = record_room(batch.byte_size() / 2);
@@ -423,21 +240,4 @@ fn prepare(batch: SpanBatch) -> Result<(Vec<u8>, Summary, SpanBatch), AppendErro
     }
     let summary = Summary::of(&batch);
     Ok((record, summary, batch))
-}
-
-fn absolute(options: &StoreOptions) -> Result<PathBuf, OpenError> {
-    std::path::absolute(&options.data_dir).map_err(|source| OpenError::NotWritable {
-        path: options.data_dir.clone(),
-        source,
-    })
-}
-
-/// Runs work that blocks, and hands on its panic.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
-) -> Result<T, OpenError> {
-    match task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }

@@ -47,7 +47,8 @@ fn footer(
     let bytes = if start == 0 {
         read_all(disk, path)?
     } else {
-        let mut parts = disk.read_ranges(path, &[start..length])?;
+        let tail = start..length;
+        let mut parts = disk.read_ranges(path, std::slice::from_ref(&tail))?;
         parts.pop().unwrap_or_default()
     };
     let bytes = bytes::Bytes::from(bytes);
