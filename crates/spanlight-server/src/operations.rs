@@ -48,9 +48,7 @@ impl Readiness {
             warnings: health
                 .flush_failure
                 .into_iter()
-                .map(|reason| {
-                    format!("spans do not move on to the table: {reason}")
-                })
+                .map(|reason| format!("spans do not move on to the table: {reason}"))
                 .chain(of_settings)
                 .collect(),
         }

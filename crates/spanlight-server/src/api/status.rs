@@ -23,7 +23,9 @@ pub(crate) struct Status {
 struct Store {
     hot: Hot,
     log: Log,
+    recent: Recent,
     cold: Cold,
+    seal: Seal,
     flush: Flush,
     damage: Damage,
 }
@@ -48,6 +50,14 @@ struct Log {
 }
 
 #[derive(Debug, Serialize)]
+struct Recent {
+    files: u64,
+    bytes: u64,
+    bytes_max: u64,
+    spans: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct Cold {
     files: u64,
     bytes: u64,
@@ -58,11 +68,20 @@ struct Cold {
 }
 
 #[derive(Debug, Serialize)]
+struct Seal {
+    files: u64,
+    failures: u64,
+    spans: u64,
+    bytes: u64,
+    repeated_spans: u64,
+    last_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
 struct Flush {
     commits: u64,
     failures: u64,
     spans: u64,
-    repeated_spans: u64,
     last_ms: f64,
 }
 
@@ -70,6 +89,7 @@ struct Flush {
 struct Damage {
     records: u64,
     bytes: u64,
+    files: u64,
     cut_bytes: u64,
 }
 
@@ -87,7 +107,9 @@ impl Store {
         let Statistics {
             hot,
             log,
+            recent,
             cold,
+            seal,
             flush,
             damage,
             ..
@@ -108,6 +130,12 @@ impl Store {
                 last_sync_ms: log.last_sync.as_secs_f64() * 1e3,
                 failures: log.failures,
             },
+            recent: Recent {
+                files: recent.files,
+                bytes: recent.bytes,
+                bytes_max: recent.bytes_max,
+                spans: recent.spans,
+            },
             cold: Cold {
                 files: cold.files,
                 bytes: cold.bytes,
@@ -116,16 +144,24 @@ impl Store {
                 expired_files: cold.expired_files,
                 expired_spans: cold.expired_spans,
             },
+            seal: Seal {
+                files: seal.files,
+                failures: seal.failures,
+                spans: seal.spans,
+                bytes: seal.bytes,
+                repeated_spans: seal.repeated_spans,
+                last_ms: seal.last_duration.as_secs_f64() * 1e3,
+            },
             flush: Flush {
                 commits: flush.commits,
                 failures: flush.failures,
                 spans: flush.spans,
-                repeated_spans: flush.repeated_spans,
                 last_ms: flush.last_duration.as_secs_f64() * 1e3,
             },
             damage: Damage {
                 records: damage.records,
                 bytes: damage.bytes,
+                files: damage.files,
                 cut_bytes: damage.cut_bytes,
             },
         }
