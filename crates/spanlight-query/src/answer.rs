@@ -47,6 +47,15 @@ pub struct Inspected {
     pub partitions: u64,
 }
 
+impl Inspected {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.spans += other.spans;
+        self.traces += other.traces;
+        self.bytes += other.bytes;
+        self.partitions += other.partitions;
+    }
+}
+
 /// A trace that was found: the whole trace in short, and what of it matched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSummary {

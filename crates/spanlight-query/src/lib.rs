@@ -12,6 +12,8 @@ mod engine;
 mod error;
 mod limits;
 mod load;
+mod metrics;
+mod parallel;
 mod plan;
 mod predicate;
 mod scan;
@@ -28,4 +30,5 @@ pub use answer::{
 pub use engine::QueryEngine;
 pub use error::QueryError;
 pub use limits::{PartialReason, QueryLimits};
+pub use metrics::{MetricsAnswer, MetricsRequest, Point, Series};
 pub use trace::{Trace, TraceNode};

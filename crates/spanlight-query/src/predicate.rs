@@ -8,6 +8,6 @@ mod program;
 mod scalar;
 mod select;
 
-pub(crate) use bind::{Bound, TraceFacts, TraceShape};
+pub(crate) use bind::{Accessor, Bound, TraceFacts, TraceShape, entry};
 pub(crate) use program::{Fields, Filter, Node, is_trace_level};
 pub(crate) use scalar::{Scalar, compare};

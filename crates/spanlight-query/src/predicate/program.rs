@@ -157,6 +157,22 @@ impl Filter {
         }
     }
 
+    /// The filter that selects what each of these selects; `None` when they look at events or links, of which each
+    /// filter may take another.
+    pub(crate) fn all(mut filters: Vec<Self>) -> Option<Self> {
+        if filters.len() == 1 {
+            return filters.pop();
+        }
+        if filters.iter().any(|filter| filter.events || filter.links) {
+            return None;
+        }
+        Some(Self {
+            root: Node::And(filters.into_iter().map(|filter| filter.root).collect()),
+            events: false,
+            links: false,
+        })
+    }
+
     /// The filter without what needs the whole trace: it selects each span that the filter may select.
     pub(crate) fn relaxed(&self, fields: &Fields) -> Self {
         Self::of(self.root.bounded(fields, true), fields)
