@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use spanlight_model::{AnyValue, SpanId, TraceId};
 
+use crate::explain::Explanation;
 use crate::limits::PartialReason;
 
 /// A search.
@@ -32,6 +33,8 @@ pub struct SearchAnswer {
     pub partial: Vec<PartialReason>,
     /// What the search looked at.
     pub inspected: Inspected,
+    /// How it went about it.
+    pub explanation: Explanation,
 }
 
 /// What a search looked at.

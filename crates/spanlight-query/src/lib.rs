@@ -10,6 +10,7 @@ mod cursor;
 mod decide;
 mod engine;
 mod error;
+mod explain;
 mod limits;
 mod load;
 mod metrics;
@@ -29,6 +30,7 @@ pub use answer::{
 };
 pub use engine::QueryEngine;
 pub use error::QueryError;
+pub use explain::{ExplainedStep, Explanation};
 pub use limits::{PartialReason, QueryLimits};
 pub use metrics::{MetricsAnswer, MetricsRequest, Point, Series};
 pub use trace::{Trace, TraceNode};

@@ -19,17 +19,18 @@ use std::time::Duration;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use rustc_hash::FxHashMap;
 use spanlight_model::{AnyValue, TraceId};
-use spanlight_store::{ScanRequest, Snapshot};
+use spanlight_store::{Partition, ScanColumns, ScanRequest, Snapshot};
 use spanlight_traceql::ast::{Field, Intrinsic};
 use tokio::time::Instant;
 
 use crate::answer::Inspected;
 use crate::decide::{self, Cancelled};
 use crate::error::QueryError;
+use crate::explain::{ExplainedStep, Explanation};
 use crate::limits::{PartialReason, QueryLimits};
 use crate::load::{Loaded, load};
 use crate::parallel::{self, Stopped, Worker};
-use crate::predicate::Filter;
+use crate::predicate::{self, Filter};
 use crate::scan::ScanReport;
 use groups::{GroupValue, Groups, Intervals, NO_CELL};
 use measure::{Cells, Merged, Sample, sample};
@@ -42,6 +43,12 @@ const INTERVALS_MAX: usize = 11_000;
 
 /// Traces that are read again at once.
 const CHUNK_TRACES: usize = 1_024;
+
+// The steps of an explanation.
+const SPANS: &str = "count spans";
+const REPEATS: &str = "count spans that may have come twice";
+const TRACES: &str = "relate spans, trace by trace";
+const LOAD_AGAIN: &str = "load traces that lie in several places";
 
 /// A question about metrics.
 #[derive(Debug, Clone)]
@@ -63,6 +70,8 @@ pub struct MetricsAnswer {
     pub partial: Vec<PartialReason>,
     /// What was looked at.
     pub inspected: Inspected,
+    /// How the question was gone about.
+    pub explanation: Explanation,
 }
 
 /// A time series.
@@ -103,6 +112,8 @@ pub(crate) async fn run(
         report: Arc::new(ScanReport::default()),
         cancelled: Cancelled::default(),
         answer: MetricsAnswer::default(),
+        scans: Vec::new(),
+        read_for: Duration::ZERO,
     };
     let filter = match &pass.plan.selection {
         Selection::Spans(filter) => Some(filter.clone()),
@@ -141,6 +152,13 @@ struct Pass<'l> {
     report: Arc<ScanReport>,
     cancelled: Cancelled,
     answer: MetricsAnswer,
+    /// What was scanned, by name and condition.
+    scans: Vec<(
+        &'static str,
+        Option<String>,
+        Arc<spanlight_store::ScanReport>,
+    )>,
+    read_for: Duration,
 }
 
 impl Drop for Pass<'_> {
@@ -160,31 +178,78 @@ impl Pass<'_> {
 
     async fn read<W: Worker>(
         &mut self,
-        time_range: Range<i64>,
+        mut partitions: Vec<Partition>,
         make: impl Fn(&Self) -> W,
     ) -> Result<Vec<W>, QueryError> {
-        let mut partitions = self.snapshot.partitions(&ScanRequest {
-            time_range: Some(time_range),
-            trace_ids: None,
-            columns: self.plan.plan.fields.columns(),
-        });
         // The largest are taken first, so that the workers end together.
-        partitions.sort_by_key(spanlight_store::Partition::span_count_upper_bound);
+        partitions.sort_by_key(Partition::span_count_upper_bound);
         let workers = parallel::workers().clamp(1, partitions.len().max(1));
         let workers = (0..workers).map(|_| make(self)).collect();
+        let started = Instant::now();
         let (workers, stopped) =
             parallel::pass(partitions, workers, &self.report, self.deadline).await?;
+        self.read_for += started.elapsed();
         self.stopped(stopped);
         Ok(workers)
     }
 
+    async fn scan(
+        &mut self,
+        name: &'static str,
+        time_range: Range<i64>,
+        columns: ScanColumns,
+        filter: Option<Arc<spanlight_store::Filter>>,
+    ) -> Vec<Partition> {
+        let request = ScanRequest {
+            time_range: Some(time_range),
+            trace_ids: None,
+            columns,
+            filter,
+        };
+        let scan = self.snapshot.scan(&request).await;
+        let filter = request.filter.as_ref().map(ToString::to_string);
+        self.scans.push((name, filter, scan.report));
+        scan.partitions
+    }
+
+    /// The partitions for spans that are counted each by itself.
+    async fn partitions_of_spans(&mut self, filter: &Filter) -> Vec<Partition> {
+        let range = self.intervals.time_range();
+        let plan = Arc::clone(&self.plan);
+        let fields = &plan.plan.fields;
+        let columns = ScanColumns {
+            times: true,
+            ..fields.columns()
+        };
+        let condition = predicate::condition(std::slice::from_ref(filter), fields);
+        let scan = self
+            .scan(SPANS, range.clone(), columns.clone(), condition)
+            .await;
+        let mut partitions: Vec<Partition> =
+            scan.into_iter().filter(|it| !it.may_repeat()).collect();
+        // The record that stands may be one that the filter refuses, so all are needed.
+        let columns = columns.union(&ScanColumns {
+            trace_id: true,
+            span_id: true,
+            parent_span_id: true,
+            kind: true,
+            received_at: true,
+            ..ScanColumns::NONE
+        });
+        let scan = self.scan(REPEATS, range, columns, None).await;
+        partitions.extend(scan.into_iter().filter(Partition::may_repeat));
+        partitions
+    }
+
     fn stopped(&mut self, stopped: Option<Stopped>) {
-        self.answer.partial.extend(stopped.map(|stopped| match stopped {
-            Stopped::Time => PartialReason::TimeLimit {
-                limit: self.limits.search_time_limit,
-            },
-            Stopped::Memory => self.memory_full(),
-        }));
+        self.answer
+            .partial
+            .extend(stopped.map(|stopped| match stopped {
+                Stopped::Time => PartialReason::TimeLimit {
+                    limit: self.limits.search_time_limit,
+                },
+                Stopped::Memory => self.memory_full(),
+            }));
     }
 
     fn memory_full(&self) -> PartialReason {
@@ -195,9 +260,9 @@ impl Pass<'_> {
 
     /// Each span by itself.
     async fn spans(&mut self, filter: &Filter) -> Result<(), QueryError> {
-        let range = self.intervals.time_range();
+        let partitions = self.partitions_of_spans(filter).await;
         let workers = self
-            .read(range, |pass| {
+            .read(partitions, |pass| {
                 SpanWorker::new(&pass.plan, filter, pass.groups(), pass.reserve())
             })
             .await?;
@@ -224,8 +289,16 @@ impl Pass<'_> {
         let range = self.intervals.time_range();
         let length = i64::try_from(self.limits.trace_length.as_nanos()).unwrap_or(i64::MAX);
         let range = range.start.saturating_sub(length)..range.end.saturating_add(length);
+        let columns = ScanColumns {
+            trace_id: true,
+            span_id: true,
+            parent_span_id: true,
+            times: true,
+            ..self.plan.plan.fields.columns()
+        };
+        let partitions = self.scan(TRACES, range, columns, None).await;
         let workers = self
-            .read(range, |pass| {
+            .read(partitions, |pass| {
                 TraceWorker::new(&pass.plan, pass.groups(), pass.reserve())
             })
             .await?;
@@ -259,12 +332,13 @@ impl Pass<'_> {
 
     /// Traces that must be read again, whole; `None` when the limits are reached.
     async fn load(&mut self, ids: &Arc<BTreeSet<TraceId>>) -> Option<Loaded> {
-        let columns = self.plan.plan.fields.columns();
+        let columns = self.plan.plan.fields.columns().union(&ScanColumns::BASE);
         let load = load(&self.snapshot, Arc::clone(ids), columns, &self.memory);
         match tokio::time::timeout_at(self.deadline, load).await {
             Ok(Ok(mut loaded)) => {
                 self.answer.partial.append(&mut loaded.partial);
                 self.answer.inspected.add(loaded.inspected);
+                self.answer.explanation.add(loaded.explain(LOAD_AGAIN));
                 self.answer.inspected.traces += ids.len() as u64;
                 Some(loaded)
             }
@@ -335,6 +409,15 @@ impl Pass<'_> {
             }
         }
         answer.inspected.add(self.report.inspected());
+        for (name, filter, report) in self.scans.drain(..) {
+            answer.explanation.add(ExplainedStep {
+                name,
+                filter,
+                rounds: 1,
+                elapsed: self.read_for,
+                figures: report.figures(),
+            });
+        }
         answer
     }
 }
@@ -382,7 +465,10 @@ impl Table {
         if cell == NO_CELL {
             return NO_CELL;
         }
-        let (group, interval) = (cell as usize / self.intervals, cell as usize % self.intervals);
+        let (group, interval) = (
+            cell as usize / self.intervals,
+            cell as usize % self.intervals,
+        );
         numbers[group] * self.intervals as u32 + interval as u32
     }
 
@@ -406,7 +492,9 @@ impl Table {
                 Field::Intrinsic(Intrinsic::Duration | Intrinsic::EventTimeSinceStart)
             )
         });
-        let results = self.merged.results(&self.measure, intervals.step_seconds(), in_seconds);
+        let results = self
+            .merged
+            .results(&self.measure, intervals.step_seconds(), in_seconds);
         let quantiles: &[f64] = match &self.measure {
             Measure::Quantiles { quantiles, .. } => quantiles,
             _ => &[],
@@ -431,7 +519,9 @@ impl Table {
                 let mut labels: Vec<_> = by
                     .map(|(by, value)| (by.label.clone(), value.to_any()))
                     .collect();
-                if let Some(&quantile) = quantiles.get(number) {
+                if let Some(&quantile) = quantiles.get(number)
+                    && quantiles.len() > 1
+                {
                     labels.push(("p".to_owned(), Some(AnyValue::Double(quantile))));
                 }
                 series.push(Series { labels, points });

@@ -57,7 +57,11 @@ impl ScanReport {
     }
 
     /// The batch, when there is one; what cannot be read is remembered.
-    pub(crate) fn note(&self, partition: &str, read: Result<SpanBatch, ReadError>) -> Option<SpanBatch> {
+    pub(crate) fn note(
+        &self,
+        partition: &str,
+        read: Result<SpanBatch, ReadError>,
+    ) -> Option<SpanBatch> {
         match read {
             Ok(batch) => {
                 let (spans, bytes) = (batch.num_spans() as u64, batch.byte_size() as u64);

@@ -77,7 +77,13 @@ impl Cells {
     }
 
     /// Adds rows of a batch to their cells.
-    pub(crate) fn add(&mut self, measure: &Measure, bound: &Bound<'_>, rows: &[u32], cells: &[u32]) {
+    pub(crate) fn add(
+        &mut self,
+        measure: &Measure,
+        bound: &Bound<'_>,
+        rows: &[u32],
+        cells: &[u32],
+    ) {
         let in_cells = rows.iter().zip(cells).filter(|(_, cell)| **cell != NO_CELL);
         let in_cells = in_cells.map(|(&row, &cell)| (row as usize, cell as usize));
         match (self, measure.slot()) {
@@ -161,7 +167,10 @@ impl CellValues {
 }
 
 fn is_duration(bound: &Bound<'_>, slot: usize) -> bool {
-    matches!(bound.accessor(slot), Accessor::Intrinsic(Intrinsic::Duration))
+    matches!(
+        bound.accessor(slot),
+        Accessor::Intrinsic(Intrinsic::Duration)
+    )
 }
 
 /// What is measured of a span; values that are no numbers are passed over.
@@ -178,11 +187,19 @@ pub(crate) fn sample(bound: &Bound<'_>, slot: Option<usize>, row: usize) -> Samp
 /// Numbers as keys that stand in the same order.
 fn key_of_number(number: f64) -> u64 {
     let bits = number.to_bits();
-    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+    if bits >> 63 == 0 {
+        bits | 1 << 63
+    } else {
+        !bits
+    }
 }
 
 fn number_of_key(key: u64) -> f64 {
-    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
+    f64::from_bits(if key >> 63 == 1 {
+        key & !(1 << 63)
+    } else {
+        !key
+    })
 }
 
 /// The cells of all workers under one numbering.
@@ -254,8 +271,13 @@ impl Merged {
     }
 
     /// The numbers of each cell, one for each series that the measure makes of a group; `None` where no span was.
-    pub(crate) fn results(self, measure: &Measure, step_seconds: f64, in_seconds: bool) -> Vec<Vec<Option<f64>>> {
-        let scale = if in_seconds { 1e-9 } else { 1.0 };
+    pub(crate) fn results(
+        self,
+        measure: &Measure,
+        step_seconds: f64,
+        in_seconds: bool,
+    ) -> Vec<Vec<Option<f64>>> {
+        let divisor = if in_seconds { 1e9 } else { 1.0 };
         match (self, measure) {
             (Self::Counts(counts), _) => {
                 let divisor = match measure {
@@ -266,7 +288,7 @@ impl Merged {
                 counts.into_iter().map(result).collect()
             }
             (Self::Totals(totals), Measure::OverTime { function, .. }) => {
-                let result = |total: &Total| vec![total.result(*function).map(|it| it * scale)];
+                let result = |total: &Total| vec![total.result(*function).map(|it| it / divisor)];
                 totals.iter().map(result).collect()
             }
             (Self::Values(values), Measure::Quantiles { quantiles, .. }) => {
@@ -351,7 +373,10 @@ fn select<T: Copy + Ord + Into<u64>>(
         return nth(all().collect(), rank);
     }
     // Leading zeros that all have in common would put everything into one bucket.
-    let top = bits - all().map(|value| value.into().leading_zeros() - (u64::BITS - bits)).min()?;
+    let top = bits
+        - all()
+            .map(|value| value.into().leading_zeros() - (u64::BITS - bits))
+            .min()?;
     let shift = top.saturating_sub(digit);
     let mut counts = vec![0_usize; 1 << digit];
     for part in parts {
@@ -381,8 +406,19 @@ mod tests {
 
     #[test]
     fn keys_stand_in_the_order_of_their_numbers() {
-        let numbers = [f64::NEG_INFINITY, -2.5, -0.0, 0.0, 1e-300, 7.0, f64::INFINITY];
-        let keys: Vec<u64> = numbers.iter().map(|&number| key_of_number(number)).collect();
+        let numbers = [
+            f64::NEG_INFINITY,
+            -2.5,
+            -0.0,
+            0.0,
+            1e-300,
+            7.0,
+            f64::INFINITY,
+        ];
+        let keys: Vec<u64> = numbers
+            .iter()
+            .map(|&number| key_of_number(number))
+            .collect();
         assert!(keys.is_sorted());
         for (key, number) in keys.into_iter().zip(numbers) {
             assert_eq!(number_of_key(key).to_bits(), number.to_bits());
@@ -393,7 +429,9 @@ mod tests {
     fn the_value_of_a_rank_is_that_of_the_sorted_list() {
         let mut state = 7_u64;
         let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             state >> 20
         };
         let values: Vec<u64> = (0..9_000).map(|_| next() >> (next() % 40)).collect();
@@ -406,7 +444,9 @@ mod tests {
         assert_eq!(select(&[one, two], 9_000, 16, u64::BITS), None);
         let cell = |values: &[u64]| {
             let mut cell = CellValues::default();
-            values.iter().for_each(|&nanos| cell.push_duration(nanos << 12));
+            values
+                .iter()
+                .for_each(|&nanos| cell.push_duration(nanos << 12));
             cell
         };
         let cells = [cell(one), cell(two)];

@@ -109,10 +109,7 @@ impl MetricsPlan {
     }
 }
 
-fn measure(
-    function: &Located<MetricsFunction>,
-    plan: &mut Plan,
-) -> Result<Measure, Unsupported> {
+fn measure(function: &Located<MetricsFunction>, plan: &mut Plan) -> Result<Measure, Unsupported> {
     Ok(match &function.node {
         MetricsFunction::CountOverTime => Measure::Count,
         MetricsFunction::Rate => Measure::Rate,
@@ -162,7 +159,9 @@ fn selection(plan: &Plan) -> Option<Selection> {
         _ => None,
     });
     if let Some(filters) = filters.collect::<Option<Vec<_>>>() {
-        return Filter::all(filters).map(Selection::Spans).or(Some(Selection::Traces));
+        return Filter::all(filters)
+            .map(Selection::Spans)
+            .or(Some(Selection::Traces));
     }
     spansets
         .iter()

@@ -260,7 +260,8 @@ impl Relations {
                 let deep = relation == Relation::Descendant;
                 for &at in &self.order {
                     let parent = self.parents[at as usize] as usize;
-                    if parent != NONE as usize && (others.has(parent) || deep && marks.has(parent)) {
+                    if parent != NONE as usize && (others.has(parent) || deep && marks.has(parent))
+                    {
                         marks.insert(at as usize);
                     }
                 }

@@ -61,19 +61,20 @@ impl SpanWorker {
         let columns = &bound.columns;
         let mut counted = rows.iter().zip(cells).peekable();
         let slot = self.plan.measure.slot();
-        self.records.extend((0..columns.start_times.len()).map(|row| {
-            let cell = counted.next_if(|(counted, _)| **counted as usize == row);
-            let cell = cell.map_or(NO_CELL, |(_, cell)| *cell);
-            Record {
-                trace: columns.trace_id(row),
-                place: Place::of(columns, row),
-                cell,
-                sample: match cell {
-                    NO_CELL => Sample::Nothing,
-                    _ => sample(bound, slot, row),
-                },
-            }
-        }));
+        self.records
+            .extend((0..columns.start_times.len()).map(|row| {
+                let cell = counted.next_if(|(counted, _)| **counted as usize == row);
+                let cell = cell.map_or(NO_CELL, |(_, cell)| *cell);
+                Record {
+                    trace: columns.trace_id(row),
+                    place: Place::of(columns, row),
+                    cell,
+                    sample: match cell {
+                        NO_CELL => Sample::Nothing,
+                        _ => sample(bound, slot, row),
+                    },
+                }
+            }));
     }
 }
 
@@ -118,7 +119,9 @@ pub(crate) fn resolve(mut records: Vec<Record>, mut count: impl FnMut(&Record)) 
             records => {
                 let places: Vec<Place> = records.iter().map(|it| it.place).collect();
                 let standing = tree::distinct(&places).into_iter().map(|at| &records[at]);
-                standing.filter(|it| it.cell != NO_CELL).for_each(&mut count);
+                standing
+                    .filter(|it| it.cell != NO_CELL)
+                    .for_each(&mut count);
                 None
             }
         };

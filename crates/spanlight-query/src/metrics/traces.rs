@@ -225,7 +225,9 @@ impl<'a> Facts<'a> {
 }
 
 fn id_at(ids: &[u8], row: usize) -> u128 {
-    ids[row * 16..][..16].try_into().map_or(0, u128::from_be_bytes)
+    ids[row * 16..][..16]
+        .try_into()
+        .map_or(0, u128::from_be_bytes)
 }
 
 /// What the workers have found, put together: the spans that count, and the traces that must be read again.
