@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use spanlight_model::{AnyValue, SpanId, TraceId};
 
-use crate::explain::Explanation;
 use crate::limits::PartialReason;
 
 /// A search.
@@ -33,8 +32,6 @@ pub struct SearchAnswer {
     pub partial: Vec<PartialReason>,
     /// What the search looked at.
     pub inspected: Inspected,
-    /// How it went about it.
-    pub explanation: Explanation,
 }
 
 /// What a search looked at.
@@ -48,15 +45,6 @@ pub struct Inspected {
     pub bytes: u64,
     /// Partitions (batches and files) that were read.
     pub partitions: u64,
-}
-
-impl Inspected {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.spans += other.spans;
-        self.traces += other.traces;
-        self.bytes += other.bytes;
-        self.partitions += other.partitions;
-    }
 }
 
 /// A trace that was found: the whole trace in short, and what of it matched.

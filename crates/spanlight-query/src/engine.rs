@@ -9,9 +9,8 @@ use spanlight_store::Store;
 use crate::answer::{SearchAnswer, SearchRequest};
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
-use crate::metrics::{MetricsAnswer, MetricsRequest};
 use crate::trace::Trace;
-use crate::{metrics, search, trace};
+use crate::{search, trace};
 
 /// Answers questions about the spans of a store. Cheap to clone; clones share their memory.
 ///
@@ -54,15 +53,6 @@ impl QueryEngine {
     /// be read, and limits that are reached on the way, make the answer partial instead.
     pub async fn search(&self, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
         search::run(self.store.snapshot(), &self.limits, &self.memory, &request).await
-    }
-
-    /// Makes time series of spans.
-    ///
-    /// # Errors
-    /// When the query is no metrics query of TraceQL, asks for what is not there yet, or a parameter is out of bounds.
-    /// Data that cannot be read, and limits that are reached on the way, make the answer partial instead.
-    pub async fn metrics(&self, request: MetricsRequest) -> Result<MetricsAnswer, QueryError> {
-        metrics::run(self.store.snapshot(), &self.limits, &self.memory, &request).await
     }
 
     /// The trace of this id, with all that the store has of it; `None` when it has nothing.

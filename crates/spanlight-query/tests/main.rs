@@ -4,7 +4,6 @@
 
 mod cases;
 mod laws;
-mod metrics;
 mod notation;
 mod paging;
 mod search;

@@ -9,9 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use deltalake_core::DeltaTableError;
 use tokio::task;
 
 use crate::cold::ColdFile;
+use crate::cold::catalogue::Catalogue;
 use crate::cold::table::Change;
 use crate::error::FlushError;
 use crate::maintenance::{Maintenance, nanos};
@@ -57,6 +59,13 @@ impl Maintenance {
     async fn try_adopt(&mut self, due: &[RecentFile]) -> Result<(), FlushError> {
         self.settle().await?;
         let through = due.last().map_or(0, |recent| recent.range.last);
+        let mut columns = Catalogue::default();
+        for recent in due {
+            columns = columns.union(&recent.file.columns).unwrap_or(columns);
+        }
+        let commit_error = |error: DeltaTableError| FlushError::Commit(error.to_string());
+        let added = self.table.add_columns(&columns).await;
+        added.map_err(commit_error)?;
         let placed = self.place(due).await?;
         let change = Change {
             add: &placed,

@@ -1,14 +1,18 @@
 //! The cold tier: Parquet files in a Delta table. `cold/TABLE.md` describes the table.
 
+pub(crate) mod catalogue;
 mod decode;
 mod encode;
 pub(crate) mod footer;
 pub(crate) mod identify;
 mod json;
 mod object_store;
+mod order;
+mod promote;
 pub(crate) mod read;
-mod schema;
+pub(crate) mod schema;
 pub(crate) mod source;
+mod statistics;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
@@ -17,10 +21,11 @@ pub(crate) mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::catalogue::Catalogue;
 use crate::hot::TimeBounds;
 
 /// A data file of the table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ColdFile {
     /// Path relative to the table.
     pub(crate) name: String,
@@ -28,6 +33,9 @@ pub(crate) struct ColdFile {
     pub(crate) bytes: u64,
     pub(crate) spans: u64,
     pub(crate) times: FileTimes,
+    /// Its attribute columns. The table must have them before it has the file; for files of the table they are not
+    /// known without reading them.
+    pub(crate) columns: Arc<Catalogue>,
 }
 
 impl ColdFile {
@@ -48,6 +56,9 @@ pub(crate) struct FileTimes {
     pub(crate) end_max: i64,
     pub(crate) received_min: i64,
     pub(crate) received_max: i64,
+    /// End less start.
+    pub(crate) duration_min: i64,
+    pub(crate) duration_max: i64,
 }
 
 impl FileTimes {
@@ -58,6 +69,8 @@ impl FileTimes {
         end_max: i64::MIN,
         received_min: i64::MAX,
         received_max: i64::MIN,
+        duration_min: i64::MAX,
+        duration_max: i64::MIN,
     };
 
     /// Bounds that exclude nothing.
@@ -68,6 +81,8 @@ impl FileTimes {
         end_max: i64::MAX,
         received_min: i64::MIN,
         received_max: i64::MAX,
+        duration_min: i64::MIN,
+        duration_max: i64::MAX,
     };
 
     pub(crate) fn include(&mut self, start: i64, end: i64, received: i64) {
@@ -77,6 +92,48 @@ impl FileTimes {
         self.end_max = self.end_max.max(end);
         self.received_min = self.received_min.min(received);
         self.received_max = self.received_max.max(received);
+        let duration = end.wrapping_sub(start);
+        self.duration_min = self.duration_min.min(duration);
+        self.duration_max = self.duration_max.max(duration);
+    }
+
+    /// As a file says it about itself.
+    pub(crate) fn to_json(self) -> String {
+        let times = [
+            self.start_min,
+            self.start_max,
+            self.end_min,
+            self.end_max,
+            self.received_min,
+            self.received_max,
+            self.duration_min,
+            self.duration_max,
+        ];
+        serde_json::Value::from(times.to_vec()).to_string()
+    }
+
+    /// What [`FileTimes::to_json`] wrote.
+    pub(crate) fn from_json(text: &str) -> Option<Self> {
+        let [
+            start_min,
+            start_max,
+            end_min,
+            end_max,
+            received_min,
+            received_max,
+            duration_min,
+            duration_max,
+        ] = serde_json::from_str(text).ok()?;
+        Some(Self {
+            start_min,
+            start_max,
+            end_min,
+            end_max,
+            received_min,
+            received_max,
+            duration_min,
+            duration_max,
+        })
     }
 
     pub(crate) fn bounds(&self) -> TimeBounds {

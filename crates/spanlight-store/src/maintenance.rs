@@ -147,6 +147,7 @@ impl Maintenance {
             recent: view.recent.without_through(through),
             cold: keep_known(&view.cold, &cold),
             committed: view.committed.max(through),
+            catalogue: Arc::clone(&view.catalogue),
         });
         self.log.cut(self.published.load().covered_through());
         Ok(())

@@ -193,6 +193,7 @@ mod tests {
                 bytes: 10,
                 spans: 1,
                 times: FileTimes::NONE,
+                columns: Arc::default(),
             }),
         }
     }

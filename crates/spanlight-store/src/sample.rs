@@ -108,7 +108,8 @@ fn attributes(sink: &mut AttributeSink<'_>, random: &mut SmallRng) {
     }
 }
 
-/// Everything that a batch says, span by span, as text: equal texts are equal spans, however the dictionaries lie.
+/// Everything that a batch says, span by span, as text: equal texts are equal spans, however the dictionaries lie, and
+/// in whatever order a span's attributes of different keys are.
 pub(crate) fn describe(batch: &SpanBatch) -> Vec<String> {
     let list = |attributes: &mut dyn Iterator<Item = (&str, Value<'_>)>| -> String {
         let texts = attributes.map(|(key, value)| match value {
@@ -122,6 +123,8 @@ pub(crate) fn describe(batch: &SpanBatch) -> Vec<String> {
         .map(|span| {
             let resource = span.resource();
             let scope = span.scope();
+            let mut attributes: Vec<(&str, Value<'_>)> = span.attributes().collect();
+            attributes.sort_by_key(|(key, _)| *key);
             let events: Vec<String> = span
                 .events()
                 .map(|event| {
@@ -149,7 +152,7 @@ pub(crate) fn describe(batch: &SpanBatch) -> Vec<String> {
                 span.trace_id(), span.span_id(), span.parent_span_id(), span.trace_state(), span.flags(),
                 span.name(), span.kind(), span.start_time_unix_nano(), span.end_time_unix_nano(),
                 span.status_code(), span.status_message(), span.dropped_attributes_count(),
-                span.dropped_events_count(), span.dropped_links_count(), list(&mut span.attributes()),
+                span.dropped_events_count(), span.dropped_links_count(), list(&mut attributes.into_iter()),
                 resource.service_name(), list(&mut resource.attributes()),
                 resource.dropped_attributes_count(), resource.schema_url(),
                 scope.name(), scope.version(), list(&mut scope.attributes()),

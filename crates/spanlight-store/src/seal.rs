@@ -8,12 +8,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use spanlight_model::SpanBatch;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::cold::ColdFile;
+use crate::cold::catalogue::Catalogue;
 use crate::cold::write;
 use crate::directory::Directory;
 use crate::disk::{Disk, temporary_name};
@@ -54,6 +56,8 @@ pub(crate) enum SealRequest {
 struct Sealed {
     recent: RecentFile,
     repeats: u64,
+    /// The attribute columns of all files.
+    catalogue: Arc<Catalogue>,
 }
 
 impl Sealer {
@@ -151,11 +155,12 @@ impl Sealer {
                 limit: self.options.recent_bytes,
             });
         }
+        let catalogue = Arc::clone(&view.catalogue);
         drop(view);
         let disk = Arc::clone(&self.options.disk);
         let directory = Arc::clone(&self.directory);
         let sealed = task::spawn_blocking(move || {
-            let sealed = write_file(disk.as_ref(), &directory, range, &batches);
+            let sealed = write_file(disk.as_ref(), &directory, range, &batches, &catalogue);
             drop(directory);
             sealed
         });
@@ -166,6 +171,7 @@ impl Sealer {
         self.published.update(|view| View {
             hot: view.hot.without_through(range.last),
             recent: view.recent.with(recent),
+            catalogue: Arc::clone(&sealed.catalogue),
             ..view.clone()
         });
         self.log.cut(self.published.load().covered_through());
@@ -228,11 +234,13 @@ fn write_file(
     directory: &Directory,
     range: Range,
     batches: &[Arc<HotBatch>],
+    catalogue: &Arc<Catalogue>,
 ) -> Result<Sealed, FlushError> {
     let write_error = |error: &dyn std::fmt::Display| FlushError::Write(error.to_string());
     let name = file_name(range);
     let folder = directory.recent();
-    let written = write::write(disk, &folder, &temporary_name(&name), batches);
+    let spans: Vec<SpanBatch> = batches.iter().map(|batch| batch.spans.clone()).collect();
+    let written = write::write(disk, &folder, &temporary_name(&name), &spans, catalogue);
     let written = written.map_err(|error| write_error(&error))?;
     let path = folder.join(&name);
     let placed = disk
@@ -255,5 +263,6 @@ fn write_file(
             file: Arc::new(file),
         },
         repeats: written.repeats,
+        catalogue: written.catalogue,
     })
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::cold::ColdTier;
+use crate::cold::catalogue::Catalogue;
 use crate::cold::read::FileReader;
 use crate::hot::HotTier;
 use crate::recent::RecentTier;
@@ -18,6 +19,8 @@ pub(crate) struct View {
     pub(crate) cold: ColdTier,
     /// The table has the log up to and including this sequence number.
     pub(crate) committed: u64,
+    /// The attribute columns of all files: the next file goes on from them.
+    pub(crate) catalogue: Arc<Catalogue>,
 }
 
 impl View {

@@ -1,27 +1,34 @@
-//! Spans to rows of the table. `cold/decode.rs` is the way back.
+//! Spans to rows of the table, column by column. `cold/decode.rs` is the way back.
+//!
+//! What the batches' dictionaries have once is looked at once: a text becomes a number when its batch is first met,
+//! and from there on only numbers move.
+
+mod attributes;
+mod nested;
+mod texts;
 
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder,
+use arrow_array::{
+    Array as _, ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch,
+    TimestampMicrosecondArray,
 };
-use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, StructArray};
-use arrow_buffer::{OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, Fields};
-use spanlight_model::{
-    Attributes, EventColumns, LinkColumns, SpanBatch, SpanColumns, SpanKind, StatusCode, Value,
-};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow_schema::{ArrowError, SchemaRef};
+use spanlight_model::{SpanBatch, SpanColumns, SpanKind, StatusCode};
 
+use self::attributes::{AttributeRouter, ResourceRouter};
+use self::nested::{EventRows, LinkRows};
+use self::texts::{Memo, NONE, Texts};
+use super::catalogue::Catalogue;
 use super::json::{resource_to_json, scope_to_json};
-use super::schema::{
-    attribute_fields, list_item, table_event_fields, table_link_fields, table_schema,
-};
+use super::order::Place;
+use super::schema::{table_schema, with_dictionaries};
 
 /// A batch whose rows are to be written, with its resources and scopes as the table has them.
 #[derive(Debug)]
 pub(crate) struct Source<'a> {
-    pub(crate) columns: SpanColumns<'a>,
+    columns: SpanColumns<'a>,
     resources: Vec<String>,
     scopes: Vec<String>,
 }
@@ -49,293 +56,272 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Rows of the table that are being filled.
-#[derive(Debug, Default)]
-pub(crate) struct TableRows {
-    trace_ids: BinaryBuilder,
-    span_ids: BinaryBuilder,
-    parent_span_ids: BinaryBuilder,
-    names: StringBuilder,
-    kinds: StringBuilder,
-    service_names: StringBuilder,
-    start_micros: TimestampMicrosecondBuilder,
-    start_times: Int64Builder,
-    end_times: Int64Builder,
-    durations: Int64Builder,
-    status_codes: StringBuilder,
-    status_messages: StringBuilder,
-    trace_states: StringBuilder,
-    flags: Int64Builder,
-    dropped_attributes_counts: Int64Builder,
-    dropped_events_counts: Int64Builder,
-    dropped_links_counts: Int64Builder,
-    received_at: Int64Builder,
-    resources: StringBuilder,
-    scopes: StringBuilder,
-    attributes: AttributeRows,
-    events: EventRows,
-    links: LinkRows,
-}
-
-impl TableRows {
-    /// Appends the span at this row of a batch.
-    pub(crate) fn push(&mut self, source: &Source<'_>, row: usize) {
-        let columns = &source.columns;
-        self.trace_ids.append_value(columns.trace_ids.value(row));
-        self.span_ids.append_value(columns.span_ids.value(row));
-        if columns.parent_span_ids.is_valid(row) {
-            self.parent_span_ids
-                .append_value(columns.parent_span_ids.value(row));
-        } else {
-            self.parent_span_ids.append_null();
-        }
-        self.names.append_value(columns.name(row));
-        let kind = SpanKind::from_number(i64::from(columns.kinds.value(row)));
-        self.kinds.append_value(kind.as_str());
-        self.service_names.append_option(columns.service_name(row));
-        let start = columns.start_times.value(row);
-        let end = columns.end_times.value(row);
-        self.start_micros.append_value(start.div_euclid(1_000));
-        self.start_times.append_value(start);
-        self.end_times.append_value(end);
-        self.durations
-            .append_value(end.saturating_sub(start).max(0));
-        let status = StatusCode::from_number(i64::from(columns.status_codes.value(row)));
-        self.status_codes.append_value(status.as_str());
-        self.status_messages
-            .append_value(columns.status_messages.value(row));
-        self.trace_states
-            .append_value(columns.trace_states.value(row));
-        self.flags.append_value(i64::from(columns.flags.value(row)));
-        self.dropped_attributes_counts
-            .append_value(i64::from(columns.dropped_attributes_counts.value(row)));
-        self.dropped_events_counts
-            .append_value(i64::from(columns.dropped_events_counts.value(row)));
-        self.dropped_links_counts
-            .append_value(i64::from(columns.dropped_links_counts.value(row)));
-        self.received_at
-            .append_value(columns.received_at.value(row));
-        let resource = columns.resources.value(row) as usize;
-        self.resources.append_value(&source.resources[resource]);
-        let scope = columns.scopes.value(row) as usize;
-        self.scopes.append_value(&source.scopes[scope]);
-        self.attributes.push(&columns.attributes, row);
-        self.events.push(&columns.events, row);
-        self.links.push(&columns.links, row);
-    }
-
-    /// The rows, as the table has them.
-    pub(crate) fn finish(mut self) -> Result<RecordBatch, ArrowError> {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.trace_ids.finish()),
-            Arc::new(self.span_ids.finish()),
-            Arc::new(self.parent_span_ids.finish()),
-            Arc::new(self.names.finish()),
-            Arc::new(self.kinds.finish()),
-            Arc::new(self.service_names.finish()),
-            Arc::new(self.start_micros.finish().with_timezone("UTC")),
-            Arc::new(self.start_times.finish()),
-            Arc::new(self.end_times.finish()),
-            Arc::new(self.durations.finish()),
-            Arc::new(self.status_codes.finish()),
-            Arc::new(self.status_messages.finish()),
-            Arc::new(self.trace_states.finish()),
-            Arc::new(self.flags.finish()),
-            Arc::new(self.dropped_attributes_counts.finish()),
-            Arc::new(self.dropped_events_counts.finish()),
-            Arc::new(self.dropped_links_counts.finish()),
-            Arc::new(self.received_at.finish()),
-            Arc::new(self.resources.finish()),
-            Arc::new(self.scopes.finish()),
-            Arc::new(self.attributes.finish()?),
-            Arc::new(self.events.finish()?),
-            Arc::new(self.links.finish()?),
-        ];
-        RecordBatch::try_new(table_schema(), columns)
-    }
-}
-
+/// Makes rows of batches.
 #[derive(Debug)]
-struct AttributeRows {
-    offsets: Vec<i32>,
-    keys: StringBuilder,
-    strings: StringBuilder,
-    ints: Int64Builder,
-    doubles: Float64Builder,
-    bools: BooleanBuilder,
-    jsons: StringBuilder,
-    entries: i32,
+pub(crate) struct Encoder<'a> {
+    sources: &'a [Source<'a>],
+    schema: SchemaRef,
+    catalogue: &'a Catalogue,
+    texts: Texts<'a>,
+    names: Vec<Memo>,
+    service_names: Vec<Memo>,
+    resources: Vec<Memo>,
+    scopes: Vec<Memo>,
+    attributes: AttributeRouter,
+    resource_attributes: ResourceRouter,
+    events: nested::EventMemos,
+    links: nested::LinkMemos,
 }
 
-impl Default for AttributeRows {
-    fn default() -> Self {
+impl<'a> Encoder<'a> {
+    /// Rows will have the columns of this catalogue.
+    pub(crate) fn new(sources: &'a [Source<'a>], catalogue: &'a Catalogue) -> Self {
+        let memos = |size: fn(&Source<'_>) -> usize| -> Vec<Memo> {
+            let sizes = sources.iter().map(size);
+            sizes.map(Memo::new).collect()
+        };
         Self {
-            offsets: vec![0],
-            keys: StringBuilder::new(),
-            strings: StringBuilder::new(),
-            ints: Int64Builder::new(),
-            doubles: Float64Builder::new(),
-            bools: BooleanBuilder::new(),
-            jsons: StringBuilder::new(),
-            entries: 0,
+            schema: with_dictionaries(&table_schema(catalogue)),
+            catalogue,
+            texts: Texts::default(),
+            names: memos(|source| source.columns.name_values.len()),
+            service_names: memos(|source| source.resources.len()),
+            resources: memos(|source| source.resources.len()),
+            scopes: memos(|source| source.scopes.len()),
+            attributes: AttributeRouter::new(sources, catalogue),
+            resource_attributes: ResourceRouter::new(sources, catalogue),
+            events: nested::EventMemos::new(sources),
+            links: nested::LinkMemos::new(sources),
+            sources,
         }
     }
-}
 
-impl AttributeRows {
-    /// Appends the attributes at this row as one list.
-    fn push(&mut self, attributes: &Attributes<'_>, row: usize) {
-        for entry in attributes.range(row) {
-            self.keys.append_value(attributes.key(entry));
-            self.value(attributes.value(entry));
-            self.entries += 1;
-        }
-        self.offsets.push(self.entries);
+    /// The schema of the rows: the table's, with dictionaries.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
     }
 
-    fn value(&mut self, value: Value<'_>) {
-        let (mut string, mut int, mut double, mut bool, mut json) = (None, None, None, None, None);
-        let bytes;
-        match value {
-            Value::Empty => {}
-            Value::String(text) => string = Some(text),
-            Value::Bool(truth) => bool = Some(truth),
-            Value::Int(number) => int = Some(number),
-            Value::Double(number) => double = Some(number),
-            Value::Bytes(base64) => {
-                bytes = format!("{{\"bytesValue\":\"{base64}\"}}");
-                json = Some(bytes.as_str());
+    /// The rows of these places, in this order.
+    pub(crate) fn rows(&mut self, places: &[Place]) -> Result<RecordBatch, ArrowError> {
+        let (attributes, attribute_columns) =
+            self.attributes
+                .rows(self.sources, &mut self.texts, places)?;
+        let mut resource_columns =
+            self.resource_attributes
+                .rows(self.sources, &mut self.texts, places)?;
+        let mut columns = self.fixed(places)?;
+        columns.push(attributes);
+        columns.push(self.event_rows(places)?);
+        columns.push(self.link_rows(places)?);
+        let mut attribute_columns = attribute_columns.into_iter();
+        for column in self.catalogue.columns() {
+            let next = match column.scope {
+                super::catalogue::AttributeScope::Span => attribute_columns.next(),
+                super::catalogue::AttributeScope::Resource => resource_columns.next(),
+            };
+            columns.extend(next);
+        }
+        RecordBatch::try_new(self.schema(), columns)
+    }
+
+    /// The columns that come before the attributes.
+    fn fixed(&mut self, places: &[Place]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let sources = self.sources;
+        let count = |of: fn(&SpanColumns<'a>, usize) -> u32| -> ArrayRef {
+            let counts = places.iter().map(|place| {
+                let count = of(&sources[place.batch as usize].columns, place.row as usize);
+                (count > 0).then_some(i64::from(count))
+            });
+            Arc::new(counts.collect::<Int64Array>())
+        };
+        let number = |of: fn(&SpanColumns<'a>, usize) -> i64| -> Vec<i64> {
+            let numbers = places
+                .iter()
+                .map(|place| of(&sources[place.batch as usize].columns, place.row as usize));
+            numbers.collect()
+        };
+        let starts = number(|columns, row| columns.start_times.value(row));
+        let ends = number(|columns, row| columns.end_times.value(row));
+        let micros = starts.iter().map(|start| start.div_euclid(1_000));
+        let micros = TimestampMicrosecondArray::from_iter_values(micros);
+        let nanos = starts.iter().map(|start| start.rem_euclid(1_000) as i32);
+        // Wrapping, here and on the way back: any two times survive.
+        let durations = ends
+            .iter()
+            .zip(&starts)
+            .map(|(end, start)| end.wrapping_sub(*start));
+        let received = number(|columns, row| columns.received_at.value(row));
+        let ids = |width, of: fn(&SpanColumns<'a>, usize) -> Option<&'a [u8]>| {
+            ids(
+                width,
+                places
+                    .iter()
+                    .map(|place| of(&sources[place.batch as usize].columns, place.row as usize)),
+            )
+        };
+        let trace_ids = ids(16, |columns, row| Some(columns.trace_ids.value(row)))?;
+        let span_ids = ids(8, |columns, row| Some(columns.span_ids.value(row)))?;
+        let parent_span_ids = ids(8, |columns, row| {
+            let ids = columns.parent_span_ids;
+            ids.is_valid(row).then(|| ids.value(row))
+        })?;
+        let micros = micros.with_timezone("UTC");
+        let durations: Int64Array = Int64Array::from_iter_values(durations);
+        Ok(vec![
+            trace_ids,
+            span_ids,
+            parent_span_ids,
+            self.names(places)?,
+            self.words(
+                places,
+                &SpanKind::ALL.map(SpanKind::as_str),
+                |columns, row| columns.kinds.value(row),
+            )?,
+            self.service_names(places)?,
+            self.words(
+                places,
+                &StatusCode::ALL.map(StatusCode::as_str),
+                |columns, row| columns.status_codes.value(row),
+            )?,
+            Arc::new(micros),
+            Arc::new(Int32Array::from_iter_values(nanos)),
+            Arc::new(durations),
+            Arc::new(Int64Array::from(received)),
+            self.optional_texts(places, |columns, row| columns.status_messages.value(row))?,
+            self.optional_texts(places, |columns, row| columns.trace_states.value(row))?,
+            count(|columns, row| columns.flags.value(row)),
+            count(|columns, row| columns.dropped_attributes_counts.value(row)),
+            count(|columns, row| columns.dropped_events_counts.value(row)),
+            count(|columns, row| columns.dropped_links_counts.value(row)),
+            self.resources(places)?,
+            self.scopes(places)?,
+        ])
+    }
+
+    fn names(&mut self, places: &[Place]) -> Result<ArrayRef, ArrowError> {
+        let (names, texts) = (&mut self.names, &mut self.texts);
+        let codes = places.iter().map(|place| {
+            let columns = &self.sources[place.batch as usize].columns;
+            let name = columns.names.value(place.row as usize) as usize;
+            names[place.batch as usize].get(name, || texts.intern(columns.name_values.value(name)))
+        });
+        let codes = codes.collect();
+        self.texts.dictionary(codes)
+    }
+
+    fn service_names(&mut self, places: &[Place]) -> Result<ArrayRef, ArrowError> {
+        let (services, texts) = (&mut self.service_names, &mut self.texts);
+        let codes = places.iter().map(|place| {
+            let columns = &self.sources[place.batch as usize].columns;
+            let resource = columns.resources.value(place.row as usize) as usize;
+            let names = columns.resource_values.service_names;
+            if names.is_null(resource) {
+                return NONE;
             }
-            Value::Array(text) | Value::KeyValueList(text) => json = Some(text),
+            services[place.batch as usize].get(resource, || texts.intern(names.value(resource)))
+        });
+        let codes = codes.collect();
+        self.texts.dictionary(codes)
+    }
+
+    fn resources(&mut self, places: &[Place]) -> Result<ArrayRef, ArrowError> {
+        let (resources, texts) = (&mut self.resources, &mut self.texts);
+        let codes = places.iter().map(|place| {
+            let source = &self.sources[place.batch as usize];
+            let resource = source.columns.resources.value(place.row as usize) as usize;
+            resources[place.batch as usize]
+                .get(resource, || texts.intern(&source.resources[resource]))
+        });
+        let codes = codes.collect();
+        self.texts.dictionary(codes)
+    }
+
+    fn scopes(&mut self, places: &[Place]) -> Result<ArrayRef, ArrowError> {
+        let (scopes, texts) = (&mut self.scopes, &mut self.texts);
+        let codes = places.iter().map(|place| {
+            let source = &self.sources[place.batch as usize];
+            let scope = source.columns.scopes.value(place.row as usize) as usize;
+            scopes[place.batch as usize].get(scope, || texts.intern(&source.scopes[scope]))
+        });
+        let codes = codes.collect();
+        self.texts.dictionary(codes)
+    }
+
+    /// A column of one of a few words, by their number.
+    fn words(
+        &mut self,
+        places: &[Place],
+        words: &[&'static str],
+        number: fn(&SpanColumns<'a>, usize) -> i8,
+    ) -> Result<ArrayRef, ArrowError> {
+        let ids: Vec<u32> = words.iter().map(|word| self.texts.intern(word)).collect();
+        let codes = places.iter().map(|place| {
+            let columns = &self.sources[place.batch as usize].columns;
+            let number = usize::try_from(number(columns, place.row as usize)).unwrap_or(0);
+            ids[if number < ids.len() { number } else { 0 }]
+        });
+        let codes = codes.collect();
+        self.texts.dictionary(codes)
+    }
+
+    /// A column of texts that are mostly empty, which is null.
+    fn optional_texts(
+        &mut self,
+        places: &[Place],
+        text: fn(&SpanColumns<'a>, usize) -> &'a str,
+    ) -> Result<ArrayRef, ArrowError> {
+        let codes = places.iter().map(|place| {
+            let columns = &self.sources[place.batch as usize].columns;
+            let text = text(columns, place.row as usize);
+            if text.is_empty() {
+                NONE
+            } else {
+                self.texts.intern(text)
+            }
+        });
+        let codes = codes.collect();
+        self.texts.dictionary(codes)
+    }
+
+    fn event_rows(&mut self, places: &[Place]) -> Result<ArrayRef, ArrowError> {
+        let mut rows = EventRows::default();
+        for place in places {
+            let events = &self.sources[place.batch as usize].columns.events;
+            rows.push(&mut self.events, &mut self.texts, *place, events);
         }
-        self.strings.append_option(string);
-        self.ints.append_option(int);
-        self.doubles.append_option(double);
-        self.bools.append_option(bool);
-        self.jsons.append_option(json);
+        rows.finish(&mut self.texts)
     }
 
-    fn finish(mut self) -> Result<ListArray, ArrowError> {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.keys.finish()),
-            Arc::new(self.strings.finish()),
-            Arc::new(self.ints.finish()),
-            Arc::new(self.doubles.finish()),
-            Arc::new(self.bools.finish()),
-            Arc::new(self.jsons.finish()),
-        ];
-        list_of(attribute_fields(), columns, self.offsets)
-    }
-}
-
-#[derive(Debug)]
-struct EventRows {
-    offsets: Vec<i32>,
-    times: Int64Builder,
-    names: StringBuilder,
-    attributes: AttributeRows,
-    dropped_attributes_counts: Int64Builder,
-}
-
-impl Default for EventRows {
-    fn default() -> Self {
-        Self {
-            offsets: vec![0],
-            times: Int64Builder::new(),
-            names: StringBuilder::new(),
-            attributes: AttributeRows::default(),
-            dropped_attributes_counts: Int64Builder::new(),
+    fn link_rows(&mut self, places: &[Place]) -> Result<ArrayRef, ArrowError> {
+        let mut rows = LinkRows::default();
+        for place in places {
+            let links = &self.sources[place.batch as usize].columns.links;
+            rows.push(&mut self.links, &mut self.texts, *place, links);
         }
+        rows.finish(&mut self.texts)
     }
 }
 
-impl EventRows {
-    fn push(&mut self, events: &EventColumns<'_>, row: usize) {
-        let range = events.range(row);
-        let end = self.offsets.last().copied().unwrap_or(0) + range.len() as i32;
-        for event in range {
-            self.times.append_value(events.times.value(event));
-            let name = events.names.value(event) as usize;
-            self.names.append_value(events.name_values.value(name));
-            self.attributes.push(&events.attributes, event);
-            self.dropped_attributes_counts
-                .append_value(i64::from(events.dropped_attributes_counts.value(event)));
-        }
-        self.offsets.push(end);
+/// A column of ids of one width.
+fn ids<'a>(
+    width: usize,
+    ids: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
+) -> Result<ArrayRef, ArrowError> {
+    let rows = ids.len();
+    let mut bytes = Vec::with_capacity(rows * width);
+    let mut lengths = Vec::with_capacity(rows);
+    for id in ids {
+        lengths.push(id.map_or(0, <[u8]>::len));
+        bytes.extend_from_slice(id.unwrap_or_default());
     }
-
-    fn finish(mut self) -> Result<ListArray, ArrowError> {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.times.finish()),
-            Arc::new(self.names.finish()),
-            Arc::new(self.attributes.finish()?),
-            Arc::new(self.dropped_attributes_counts.finish()),
-        ];
-        list_of(table_event_fields(), columns, self.offsets)
-    }
-}
-
-#[derive(Debug)]
-struct LinkRows {
-    offsets: Vec<i32>,
-    trace_ids: BinaryBuilder,
-    span_ids: BinaryBuilder,
-    trace_states: StringBuilder,
-    attributes: AttributeRows,
-    dropped_attributes_counts: Int64Builder,
-    flags: Int64Builder,
-}
-
-impl Default for LinkRows {
-    fn default() -> Self {
-        Self {
-            offsets: vec![0],
-            trace_ids: BinaryBuilder::new(),
-            span_ids: BinaryBuilder::new(),
-            trace_states: StringBuilder::new(),
-            attributes: AttributeRows::default(),
-            dropped_attributes_counts: Int64Builder::new(),
-            flags: Int64Builder::new(),
-        }
-    }
-}
-
-impl LinkRows {
-    fn push(&mut self, links: &LinkColumns<'_>, row: usize) {
-        let range = links.range(row);
-        let end = self.offsets.last().copied().unwrap_or(0) + range.len() as i32;
-        for link in range {
-            self.trace_ids.append_value(links.trace_ids.value(link));
-            self.span_ids.append_value(links.span_ids.value(link));
-            self.trace_states
-                .append_value(links.trace_states.value(link));
-            self.attributes.push(&links.attributes, link);
-            self.dropped_attributes_counts
-                .append_value(i64::from(links.dropped_attributes_counts.value(link)));
-            self.flags.append_value(i64::from(links.flags.value(link)));
-        }
-        self.offsets.push(end);
-    }
-
-    fn finish(mut self) -> Result<ListArray, ArrowError> {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.trace_ids.finish()),
-            Arc::new(self.span_ids.finish()),
-            Arc::new(self.trace_states.finish()),
-            Arc::new(self.attributes.finish()?),
-            Arc::new(self.dropped_attributes_counts.finish()),
-            Arc::new(self.flags.finish()),
-        ];
-        list_of(table_link_fields(), columns, self.offsets)
-    }
-}
-
-fn list_of(
-    fields: Fields,
-    columns: Vec<ArrayRef>,
-    offsets: Vec<i32>,
-) -> Result<ListArray, ArrowError> {
-    let values = StructArray::try_new(fields.clone(), columns, None)?;
-    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-    ListArray::try_new(list_item(fields), offsets, Arc::new(values), None)
+    let nulls = lengths.contains(&0).then(|| {
+        let valid: Vec<bool> = lengths.iter().map(|length| *length > 0).collect();
+        NullBuffer::from(valid)
+    });
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    Ok(Arc::new(BinaryArray::try_new(
+        offsets,
+        Buffer::from_vec(bytes),
+        nulls,
+    )?))
 }

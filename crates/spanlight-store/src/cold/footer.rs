@@ -10,10 +10,11 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 
+use super::catalogue::Catalogue;
 use super::read::ParquetFile;
-use super::schema::{TRACE_ID, reader_schema};
+use super::schema::{META_CATALOGUE, TRACE_ID, with_dictionaries};
 
 /// Files whose footers are kept; one takes some tens of kilobytes.
 const FILES_MAX: usize = 256;
@@ -22,6 +23,8 @@ const FILES_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Footer {
     pub(crate) metadata: ArrowReaderMetadata,
+    /// The attributes that have columns in this file.
+    pub(crate) catalogue: Catalogue,
     /// For each row group, the filter of its trace ids.
     pub(crate) trace_filters: Vec<Option<Sbbf>>,
 }
@@ -78,9 +81,13 @@ impl FooterCache {
 impl Footer {
     fn read(reader: &ParquetFile) -> Result<Self, ParquetError> {
         let options = ArrowReaderOptions::new()
-            .with_schema(reader_schema())
+            .with_skip_arrow_metadata(true)
             .with_page_index_policy(PageIndexPolicy::Optional);
-        let metadata = ArrowReaderMetadata::load(reader, options)?;
+        let metadata = ArrowReaderMetadata::load(reader, options.clone())?;
+        let schema = with_dictionaries(metadata.schema());
+        let metadata = Arc::clone(metadata.metadata());
+        let metadata = ArrowReaderMetadata::try_new(metadata, options.with_schema(schema))?;
+        let catalogue = catalogue(metadata.metadata())?;
         let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(reader.clone(), metadata.clone());
         let groups = metadata.metadata().row_groups().iter().enumerate();
@@ -91,8 +98,25 @@ impl Footer {
         Ok(Self {
             trace_filters: trace_filters.collect::<Result<_, _>>()?,
             metadata,
+            catalogue,
         })
     }
+}
+
+/// What a file says of its attribute columns; files of the first version have none.
+pub(crate) fn catalogue(metadata: &ParquetMetaData) -> Result<Catalogue, ParquetError> {
+    let Some(text) = key_value(metadata, META_CATALOGUE) else {
+        return Ok(Catalogue::default());
+    };
+    Catalogue::from_json(text)
+        .ok_or_else(|| ParquetError::General(format!("{META_CATALOGUE} makes no sense")))
+}
+
+/// What a file says about itself under this name.
+pub(crate) fn key_value<'a>(metadata: &'a ParquetMetaData, name: &str) -> Option<&'a str> {
+    let entries = metadata.file_metadata().key_value_metadata()?;
+    let entry = entries.iter().find(|entry| entry.key == name)?;
+    entry.value.as_deref()
 }
 
 /// The position of a leaf column.
@@ -113,7 +137,8 @@ mod tests {
     #[test]
     fn the_number_of_footers_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
-        let written = write::write(&LocalDisk, directory.path(), "a.parquet", &[]).unwrap();
+        let written =
+            write::write(&LocalDisk, directory.path(), "file", &[], &Arc::default()).unwrap();
         let reader = ParquetFile::new(
             Arc::new(LocalFiles(Arc::new(LocalDisk))),
             Arc::new(written.file),

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
 
-use super::footer::column_of;
-use super::schema::{END_TIME_UNIX_NANO, RECEIVED_AT_UNIX_NANO, START_TIME_UNIX_NANO};
+use super::footer::{catalogue, column_of, key_value};
+use super::schema::{END_TIME_UNIX_NANO, META_TIMES, RECEIVED_AT_UNIX_NANO, START_TIME_UNIX_NANO};
 use super::{ColdFile, FileTimes};
 use crate::disk::{Disk, read_all};
 
@@ -33,6 +34,7 @@ pub(crate) fn identify(disk: &dyn Disk, path: &Path) -> Result<ColdFile, Identif
         bytes,
         spans: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
         times: times(&metadata),
+        columns: Arc::new(catalogue(&metadata).map_err(damaged)?),
     })
 }
 
@@ -63,6 +65,10 @@ fn footer(
 }
 
 fn times(metadata: &ParquetMetaData) -> FileTimes {
+    if let Some(times) = key_value(metadata, META_TIMES).and_then(FileTimes::from_json) {
+        return times;
+    }
+    // A file of the first version.
     let bounds = |name: &str| {
         let mut bounds = (i64::MAX, i64::MIN);
         for group in metadata.row_groups() {
@@ -85,5 +91,6 @@ fn times(metadata: &ParquetMetaData) -> FileTimes {
         end_max: end.1,
         received_min: received.0,
         received_max: received.1,
+        ..FileTimes::ANY
     }
 }

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task;
 
 use super::ColdFile;
+use super::catalogue::{AttributeScope, Catalogue};
 use super::decode::decode;
 use super::footer::{Footer, FooterCache, column_of};
 use super::schema as table;
@@ -97,7 +98,7 @@ fn read(
     }
     let builder =
         ParquetRecordBatchReaderBuilder::new_with_metadata(reader, footer.metadata.clone());
-    let projection = projection(&builder, &request.columns);
+    let projection = projection(&builder, &footer.catalogue, &request.columns);
     let mut builder = builder
         .with_projection(projection)
         .with_batch_size(BATCH_SPANS);
@@ -111,7 +112,7 @@ fn read(
         if rows.num_rows() == 0 {
             continue;
         }
-        let batch = decode(&rows).map_err(|error| damaged(error.to_string()))?;
+        let batch = decode(&rows, &footer.catalogue).map_err(|error| damaged(error.to_string()))?;
         if sender.blocking_send(Ok(batch)).is_err() {
             return Ok(());
         }
@@ -142,12 +143,27 @@ fn int_bounds(group: &RowGroupMetaData, name: &str) -> Option<(i64, i64)> {
 }
 
 fn may_overlap(group: &RowGroupMetaData, range: &Range<i64>) -> bool {
-    let starts = int_bounds(group, table::START_TIME_UNIX_NANO);
-    let ends = int_bounds(group, table::END_TIME_UNIX_NANO);
-    let (Some(starts), Some(ends)) = (starts, ends) else {
+    let Some((start_min, end_max)) = time_bounds(group) else {
         return true;
     };
-    starts.0.min(ends.0) <= range.end && starts.1.max(ends.1) >= range.start
+    start_min <= range.end && end_max >= range.start
+}
+
+/// When the first span of a row group starts or ends, and when the last one does.
+fn time_bounds(group: &RowGroupMetaData) -> Option<(i64, i64)> {
+    let old_starts = int_bounds(group, table::START_TIME_UNIX_NANO);
+    let old_ends = int_bounds(group, table::END_TIME_UNIX_NANO);
+    if let (Some(starts), Some(ends)) = (old_starts, old_ends) {
+        return Some((starts.0.min(ends.0), starts.1.max(ends.1)));
+    }
+    let starts = int_bounds(group, table::START_TIME)?;
+    let durations = int_bounds(group, table::DURATION_NANO)?;
+    let first = starts.0.saturating_mul(1_000);
+    let last = starts.1.saturating_mul(1_000).saturating_add(999);
+    Some((
+        first.saturating_add(durations.0.min(0)),
+        last.saturating_add(durations.1.max(0)),
+    ))
 }
 
 fn may_have_traces(
@@ -225,20 +241,32 @@ fn rows_of_traces(footer: &Footer, groups: &[usize], ids: &BTreeSet<TraceId>) ->
 
 fn projection(
     builder: &ParquetRecordBatchReaderBuilder<ParquetFile>,
+    catalogue: &Catalogue,
     columns: &ScanColumns,
 ) -> ProjectionMask {
+    let schema = builder.parquet_schema();
+    let fields = schema.root_schema().get_fields().iter().enumerate();
+    let is_old = schema
+        .root_schema()
+        .get_fields()
+        .iter()
+        .any(|field| field.name() == table::START_TIME_UNIX_NANO);
     let wanted = |name: &str| match name {
-        table::START_TIME | table::DURATION_NANO => false,
+        table::START_TIME | table::DURATION_NANO => !is_old,
         table::ATTRIBUTES => !columns.attributes.is_none(),
         table::EVENTS => columns.events,
         table::LINKS => columns.links,
         table::RESOURCE => !columns.resource.is_none(),
         table::SERVICE_NAME => columns.resource.is_none(),
         table::SCOPE => columns.scope,
-        _ => true,
+        _ => match catalogue.by_name(name) {
+            Some(column) if column.scope == AttributeScope::Span => {
+                columns.attributes.contains(&column.key)
+            }
+            Some(_) => false,
+            None => true,
+        },
     };
-    let schema = builder.parquet_schema();
-    let fields = schema.root_schema().get_fields().iter().enumerate();
     let roots = fields.filter(|(_, field)| wanted(field.name()));
     ProjectionMask::roots(schema, roots.map(|(position, _)| position))
 }

@@ -3,25 +3,25 @@
 //! Each commit of a flush carries a `txn` action with the last sequence number of the log that it covers, so that
 //! recovery knows what the table already has. A commit whose outcome is unknown is looked up, never repeated blindly.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
+use arrow_schema::Schema;
+use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 use deltalake_core::kernel::transaction::CommitBuilder;
-use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, MetadataExt as _, Remove, StructType, Transaction};
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError, TableProperty, checkpoints};
 use futures::TryStreamExt as _;
-use serde_json::{Value as Json, json};
 use url::Url;
 
+use super::catalogue::Catalogue;
 use super::object_store::DiskStore;
-use super::schema::{
-    END_TIME_UNIX_NANO, RECEIVED_AT_UNIX_NANO, START_TIME_UNIX_NANO, table_schema,
-};
+use super::schema::{evolved, table_schema};
+use super::statistics::{parse_stats, stats};
 use super::{ColdFile, ColdTier, FileTimes};
 use crate::directory::Directory;
 use crate::disk::Disk;
@@ -64,7 +64,8 @@ impl Table {
         let config = StorageConfig::default();
         let log_store: LogStoreRef =
             default_logstore(Arc::clone(&store) as Arc<_>, store, &location, &config);
-        let schema: StructType = table_schema().as_ref().try_into_kernel()?;
+        let schema = table_schema(&Catalogue::default());
+        let schema: StructType = schema.as_ref().try_into_kernel()?;
         let interval = CHECKPOINT_INTERVAL.to_string();
         let table = CreateBuilder::new()
             .with_log_store(log_store)
@@ -75,12 +76,55 @@ impl Table {
             .with_configuration_property(TableProperty::LogRetentionDuration, Some(LOG_RETENTION))
             .with_save_mode(SaveMode::Ignore)
             .await?;
-        Ok(Self {
+        let mut table = Self {
             table,
             directory: directory.cold(),
             app_id: directory.app_id.clone(),
             doubtful: false,
-        })
+        };
+        // A table of the first version gets the columns of this one.
+        table.add_columns(&Catalogue::default()).await?;
+        Ok(table)
+    }
+
+    /// The attribute columns of the table.
+    pub(crate) fn catalogue(&self) -> Catalogue {
+        let schema = self.schema();
+        schema.map_or_else(
+            |_| Catalogue::default(),
+            |schema| Catalogue::of_schema(&schema),
+        )
+    }
+
+    fn schema(&self) -> Result<Schema, DeltaTableError> {
+        let schema = self.table.snapshot()?.schema();
+        Ok(schema.as_ref().try_into_arrow()?)
+    }
+
+    /// Gives the table these attribute columns, by a commit of its own, unless it has them. A file that has them may
+    /// be added afterwards. An error leaves the table in doubt.
+    pub(crate) async fn add_columns(&mut self, columns: &Catalogue) -> Result<(), DeltaTableError> {
+        let Some((schema, new)) = evolved(&self.schema()?, columns) else {
+            return Ok(());
+        };
+        let schema: StructType = (&schema).try_into_kernel()?;
+        let state = self.table.snapshot()?.clone();
+        let metadata = state.metadata().clone().with_schema(&schema)?;
+        let names: HashSet<&str> = new.iter().map(String::as_str).collect();
+        let fields = schema
+            .fields()
+            .filter(|field| names.contains(field.name().as_str()));
+        let operation = DeltaOperation::AddColumn {
+            fields: fields.cloned().collect(),
+        };
+        self.doubtful = true;
+        let committed = CommitBuilder::default()
+            .with_actions(vec![Action::Metadata(metadata)])
+            .build(Some(&state), self.table.log_store(), operation)
+            .await?;
+        self.table.state = Some(committed.snapshot());
+        self.doubtful = false;
+        Ok(())
     }
 
     /// The last sequence number of the log that is in the table.
@@ -113,6 +157,7 @@ impl Table {
                 name,
                 spans,
                 times,
+                columns: Arc::default(),
             }));
         }
         files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -223,42 +268,4 @@ fn remove(file: &ColdFile, change: &Change<'_>) -> Remove {
         size: Some(i64::try_from(file.bytes).unwrap_or(i64::MAX)),
         ..Remove::default()
     }
-}
-
-/// A file's statistics, as the Delta protocol has them.
-fn stats(file: &ColdFile) -> String {
-    let times = &file.times;
-    let text = json!({
-        "numRecords": file.spans,
-        "minValues": {
-            START_TIME_UNIX_NANO: times.start_min,
-            END_TIME_UNIX_NANO: times.end_min,
-            RECEIVED_AT_UNIX_NANO: times.received_min,
-        },
-        "maxValues": {
-            START_TIME_UNIX_NANO: times.start_max,
-            END_TIME_UNIX_NANO: times.end_max,
-            RECEIVED_AT_UNIX_NANO: times.received_max,
-        },
-        "nullCount": {
-            START_TIME_UNIX_NANO: 0,
-            END_TIME_UNIX_NANO: 0,
-            RECEIVED_AT_UNIX_NANO: 0,
-        },
-    });
-    text.to_string()
-}
-
-fn parse_stats(text: &str) -> Option<(u64, FileTimes)> {
-    let stats: Json = serde_json::from_str(text).ok()?;
-    let bound = |side: &str, column: &str| stats[side][column].as_i64();
-    let times = FileTimes {
-        start_min: bound("minValues", START_TIME_UNIX_NANO)?,
-        start_max: bound("maxValues", START_TIME_UNIX_NANO)?,
-        end_min: bound("minValues", END_TIME_UNIX_NANO)?,
-        end_max: bound("maxValues", END_TIME_UNIX_NANO)?,
-        received_min: bound("minValues", RECEIVED_AT_UNIX_NANO)?,
-        received_max: bound("maxValues", RECEIVED_AT_UNIX_NANO)?,
-    };
-    Some((stats["numRecords"].as_u64()?, times))
 }

@@ -1,37 +1,27 @@
 //! Spans survive the table: written to rows, to a file, and read back.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use futures::StreamExt as _;
 use proptest::prelude::*;
 use spanlight_model::{SpanBatch, SpanBatchBuilder, SpanId, SpanKind, TraceId};
 
-use super::decode::decode;
-use super::encode::{Source, TableRows};
 use super::read::{self, FileReader};
-use super::write;
-use crate::budget::Budget;
+use super::write::{self, Written};
 use crate::disk::{Disk, LocalDisk};
-use crate::hot::{HotBatch, Parts, Summary};
 use crate::sample;
 use crate::scan::{ScanColumns, ScanRequest};
 
-fn hot(sequence: u64, spans: SpanBatch) -> Arc<HotBatch> {
-    let summary = Summary::of(&spans);
-    Arc::new(HotBatch {
-        parts: Parts::one(sequence, spans.num_spans()),
-        spans,
-        summary,
-        _memory: Arc::new(Budget::new(0)).reserve_anyway(0),
-    })
+fn write(disk: &dyn Disk, directory: &Path, batches: &[SpanBatch]) -> Written {
+    write::write(disk, directory, "file", batches, &Arc::default()).unwrap()
 }
 
 /// Writes the batches to a file and reads them back, in the file's order.
-async fn round_trip(batches: &[Arc<HotBatch>], columns: ScanColumns) -> SpanBatch {
+async fn round_trip(batches: &[SpanBatch], columns: ScanColumns) -> SpanBatch {
     let directory = tempfile::tempdir().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
-    let written = write::write(disk.as_ref(), directory.path(), "a.parquet", batches).unwrap();
+    let written = write(disk.as_ref(), directory.path(), batches);
     let request = ScanRequest {
         columns,
         ..ScanRequest::default()
@@ -54,14 +44,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn spans_survive_a_data_file(seed in any::<u32>(), spans in 1_usize..60) {
+    fn spans_survive_a_data_file(seed in any::<u32>(), spans in 1_usize..200) {
         let batches = [
-            hot(1, sample::batch(u64::from(seed), spans)),
-            hot(2, sample::batch(u64::from(seed) + 1, spans)),
+            sample::batch(u64::from(seed), spans),
+            sample::batch(u64::from(seed) + 1, spans),
         ];
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let back = runtime.block_on(round_trip(&batches, ScanColumns::ALL));
-        let sent = batches.iter().flat_map(|batch| sample::describe(&batch.spans));
+        let sent = batches.iter().flat_map(sample::describe);
         prop_assert_eq!(sorted(sample::describe(&back)), sorted(sent.collect()));
     }
 }
@@ -69,7 +59,7 @@ proptest! {
 #[tokio::test]
 async fn columns_that_are_not_read_are_empty() {
     let batch = sample::batch(5, 50);
-    let back = round_trip(&[hot(1, batch.clone())], ScanColumns::BASE).await;
+    let back = round_trip(&[batch.clone()], ScanColumns::BASE).await;
     assert_eq!(back.num_spans(), 50);
     let services = |batch: &SpanBatch| {
         let columns = batch.columns();
@@ -93,8 +83,8 @@ async fn of_a_repeated_span_the_latest_stays() {
     let first = sample::batch(1, 20);
     let again = first.clone();
     let directory = tempfile::tempdir().unwrap();
-    let batches = [hot(1, first), hot(2, again)];
-    let written = write::write(&LocalDisk, directory.path(), "a.parquet", &batches).unwrap();
+    let batches = [first, again];
+    let written = write(&LocalDisk, directory.path(), &batches);
     assert_eq!((written.file.spans, written.repeats), (20, 20));
 }
 
@@ -110,19 +100,8 @@ fn a_client_and_a_server_that_share_an_id_are_two_spans() {
         span.set_kind(kind);
         span.commit().unwrap();
     }
-    let batches = [hot(1, builder.finish().unwrap())];
+    let batches = [builder.finish().unwrap()];
     let directory = tempfile::tempdir().unwrap();
-    let written = write::write(&LocalDisk, directory.path(), "a.parquet", &batches).unwrap();
+    let written = write(&LocalDisk, directory.path(), &batches);
     assert_eq!((written.file.spans, written.repeats), (2, 1));
-}
-
-#[test]
-fn rows_that_are_no_spans_are_refused() {
-    let batch = sample::batch(1, 5);
-    let source = Source::of(&batch);
-    let mut rows = TableRows::default();
-    rows.push(&source, 0);
-    let rows: RecordBatch = rows.finish().unwrap();
-    // Plain texts where the reader asks for dictionaries.
-    assert!(decode(&rows).is_err());
 }

@@ -1,4 +1,4 @@
-//! Batches to a data file: sorted by trace, each span once, synced; its name is the caller's to sync.
+//! Batches to a data file: sorted by trace, each span once, synced with its name.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,25 +8,32 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use spanlight_model::{SpanId, SpanKind, TraceId};
+use spanlight_model::SpanBatch;
 
-use super::encode::{Source, TableRows};
-use super::schema::{TRACE_ID, table_schema};
+use super::catalogue::Catalogue;
+use super::encode::{Encoder, Source};
+use super::order::Order;
+use super::promote::Promotion;
+use super::schema::{FORMAT, META_CATALOGUE, META_FORMAT, META_TIMES, TRACE_ID};
 use super::{ColdFile, FileTimes};
 use crate::disk::{Disk, DiskFile};
-use crate::hot::HotBatch;
 
 /// Spans of a row group: what a reader skips or takes as one.
 const ROW_GROUP_SPANS: usize = 128 << 10;
 /// Spans that are converted at once.
-const CHUNK_SPANS: usize = 8 << 10;
+const CHUNK_SPANS: usize = 16 << 10;
+/// Spans of a page, so that reading one trace reads one small page of each column.
+const PAGE_SPANS: usize = 4 << 10;
 
 /// A data file that was written but is not in the table yet.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) file: ColdFile,
+    /// The catalogue for the next file: the one that was given, and what this file's spans added.
+    pub(crate) catalogue: Arc<Catalogue>,
     /// Spans that were left out because they are in the file already.
     pub(crate) repeats: u64,
 }
@@ -48,29 +55,32 @@ pub(crate) enum WriteError {
     },
 }
 
-/// Writes the spans of these batches into one new file of this directory.
+/// Writes the spans of these batches into one new file of this directory. Keys that occur often get columns, beside
+/// those that the catalogue has already.
 pub(crate) fn write(
     disk: &dyn Disk,
     directory: &Path,
     name: &str,
-    batches: &[Arc<HotBatch>],
+    batches: &[SpanBatch],
+    catalogue: &Arc<Catalogue>,
 ) -> Result<Written, WriteError> {
     let path = directory.join(name);
-    let written = write_file(disk, &path, batches);
+    let written = write_file(disk, &path, batches, catalogue);
     if written.is_err() {
         // A left-over is only litter: recovery removes what no commit names.
         disk.remove(&path).ok();
     }
-    let (order, bytes) = written?;
-    let spans: usize = batches.iter().map(|batch| batch.spans.num_spans()).sum();
+    let (order, promotion, bytes) = written?;
     Ok(Written {
-        repeats: (spans - order.places.len()) as u64,
+        catalogue: promotion.catalogue,
+        repeats: order.repeats,
         file: ColdFile {
             name: name.to_owned(),
             path,
             bytes,
             spans: order.places.len() as u64,
             times: order.times,
+            columns: Arc::new(promotion.occurring),
         },
     })
 }
@@ -78,8 +88,9 @@ pub(crate) fn write(
 fn write_file(
     disk: &dyn Disk,
     path: &Path,
-    batches: &[Arc<HotBatch>],
-) -> Result<(Order, u64), WriteError> {
+    batches: &[SpanBatch],
+    catalogue: &Arc<Catalogue>,
+) -> Result<(Order, Promotion, u64), WriteError> {
     let parquet_error = |source| WriteError::Parquet {
         path: path.to_owned(),
         source,
@@ -88,103 +99,55 @@ fn write_file(
         path: path.to_owned(),
         source,
     };
-    let sources: Vec<Source<'_>> = batches.iter().map(|b| Source::of(&b.spans)).collect();
-    let order = Order::of(&sources);
+    let promotion = Promotion::of(catalogue, batches);
+    let order = Order::of(batches);
+    let sources: Vec<Source<'_>> = batches.iter().map(Source::of).collect();
+    let mut encoder = Encoder::new(&sources, &promotion.occurring);
     let sink = Sink {
         file: disk.create_new(path).map_err(disk_error)?,
         bytes: 0,
     };
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(order.traces))
+        .with_properties(properties(order.places.len()))
         // Other engines read the Parquet types; ours are given to the reader.
         .with_skip_arrow_metadata(true);
-    let mut writer =
-        ArrowWriter::try_new_with_options(sink, table_schema(), options).map_err(parquet_error)?;
+    let mut writer = ArrowWriter::try_new_with_options(sink, encoder.schema(), options)
+        .map_err(parquet_error)?;
     for chunk in order.places.chunks(CHUNK_SPANS) {
-        let mut rows = TableRows::default();
-        for place in chunk {
-            rows.push(&sources[place.batch as usize], place.row as usize);
-        }
-        let rows = rows.finish().map_err(ParquetError::from);
+        let rows = encoder.rows(chunk).map_err(ParquetError::from);
         writer
             .write(&rows.map_err(parquet_error)?)
             .map_err(parquet_error)?;
     }
+    for (key, value) in metadata(&promotion.occurring, &order.times) {
+        writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+    }
     let mut sink = writer.into_inner().map_err(parquet_error)?;
     sink.file.sync().map_err(disk_error)?;
-    Ok((order, sink.bytes))
+    Ok((order, promotion, sink.bytes))
 }
 
-fn properties(traces: usize) -> WriterProperties {
+/// What a file says about itself.
+fn metadata(columns: &Catalogue, times: &FileTimes) -> [(&'static str, String); 3] {
+    [
+        (META_FORMAT, FORMAT.to_string()),
+        (META_CATALOGUE, columns.to_json()),
+        (META_TIMES, times.to_json()),
+    ]
+}
+
+fn properties(spans: usize) -> WriterProperties {
     let trace_id = ColumnPath::from(TRACE_ID);
     WriterProperties::builder()
         .set_created_by(format!("Spanlight {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_max_row_group_row_count(Some(ROW_GROUP_SPANS))
+        .set_data_page_row_count_limit(PAGE_SPANS)
+        .set_write_batch_size(PAGE_SPANS)
         .set_column_bloom_filter_enabled(trace_id.clone(), true)
-        .set_column_bloom_filter_max_ndv(trace_id, traces.clamp(1, ROW_GROUP_SPANS) as u64)
+        .set_column_bloom_filter_max_ndv(trace_id, (spans / 4).clamp(1, ROW_GROUP_SPANS) as u64)
         .build()
-}
-
-/// The rows to write, in the order of the file.
-struct Order {
-    places: Vec<Place>,
-    traces: usize,
-    times: FileTimes,
-}
-
-struct Place {
-    trace_id: TraceId,
-    span_id: SpanId,
-    /// Zipkin's clients and servers share an id; the server's span is another.
-    server: bool,
-    start: i64,
-    end: i64,
-    received: i64,
-    batch: u32,
-    row: u32,
-}
-
-impl Order {
-    fn of(sources: &[Source<'_>]) -> Self {
-        let mut places = Vec::new();
-        for (batch, source) in (0..).zip(sources) {
-            let columns = &source.columns;
-            places.extend((0..columns.flags.len()).map(|row| Place {
-                trace_id: columns.trace_id(row),
-                span_id: columns.span_id(row),
-                server: columns.kinds.value(row) == SpanKind::Server as i8,
-                start: columns.start_times.value(row),
-                end: columns.end_times.value(row),
-                received: columns.received_at.value(row),
-                batch,
-                row: row as u32,
-            }));
-        }
-        // Of a repeated span the latest stays: last received, then ended, then appended. Readers, who see repeats
-        // beyond the file, decide by the first two.
-        places.sort_unstable_by(|a, b| {
-            let key = |place: &Place| (place.trace_id, place.span_id, place.server);
-            let age = |place: &Place| (place.received, place.end, place.batch, place.row);
-            key(a).cmp(&key(b)).then(age(b).cmp(&age(a)))
-        });
-        places.dedup_by_key(|place| (place.trace_id, place.span_id, place.server));
-        places.sort_unstable_by_key(|place| (place.trace_id, place.start, place.span_id));
-        let changes = places
-            .windows(2)
-            .filter(|pair| pair[0].trace_id != pair[1].trace_id);
-        let traces = changes.count() + 1;
-        let mut times = FileTimes::NONE;
-        for place in &places {
-            times.include(place.start, place.end, place.received);
-        }
-        Self {
-            places,
-            traces,
-            times,
-        }
-    }
 }
 
 /// A file that counts its bytes.

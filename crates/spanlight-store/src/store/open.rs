@@ -163,11 +163,16 @@ fn publish(published: &Published, budget: &Arc<Budget>, opened: &Opened, found: 
         })
     });
     let hot = HotTier::default().with(batches);
+    let mut catalogue = opened.table.catalogue();
+    for recent in found.recent.files() {
+        catalogue = catalogue.union(&recent.file.columns).unwrap_or(catalogue);
+    }
     published.update(|_| View {
         hot,
         recent: found.recent.clone(),
         cold: opened.files.clone(),
         committed: opened.committed,
+        catalogue: Arc::new(catalogue),
     });
 }
 
