@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use spanlight_model::{AnyValue, SpanId, TraceId};
 
+use crate::explain::Explanation;
 use crate::limits::PartialReason;
 
 /// A search.
@@ -32,6 +33,8 @@ pub struct SearchAnswer {
     pub partial: Vec<PartialReason>,
     /// What the search looked at.
     pub inspected: Inspected,
+    /// How it went about it.
+    pub explanation: Explanation,
 }
 
 /// What a search looked at.
@@ -45,6 +48,15 @@ pub struct Inspected {
     pub bytes: u64,
     /// Partitions (batches and files) that were read.
     pub partitions: u64,
+}
+
+impl Inspected {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.spans += other.spans;
+        self.traces += other.traces;
+        self.bytes += other.bytes;
+        self.partitions += other.partitions;
+    }
 }
 
 /// A trace that was found: the whole trace in short, and what of it matched.

@@ -23,9 +23,10 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt as _;
 use spanlight_model::{SpanBatch, TraceId};
+use spanlight_store::ScanColumns;
 
 use crate::plan::{Plan, filter_bit};
-use crate::predicate::{Bound, Fields, Filter};
+use crate::predicate::{self, Bound, Fields, Filter};
 
 /// What the operator evaluates.
 #[derive(Debug, Clone)]
@@ -61,6 +62,20 @@ impl Conditions {
             filters: filters.map(|filter| filter.relaxed(&plan.fields)).collect(),
             fields: plan.fields.clone(),
         }
+    }
+
+    /// The columns that the operator reads.
+    pub(crate) fn columns(&self) -> ScanColumns {
+        ScanColumns {
+            trace_id: true,
+            times: true,
+            ..self.fields.columns_of(&self.filters)
+        }
+    }
+
+    /// What the store may leave out spans by.
+    pub(crate) fn pushed(&self) -> Option<Arc<spanlight_store::Filter>> {
+        predicate::condition(&self.filters, &self.fields)
     }
 }
 

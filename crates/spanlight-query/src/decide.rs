@@ -49,6 +49,40 @@ impl Cancelled {
     }
 }
 
+/// The rows of each part that the query selects of the wanted traces, with the part's fields. Runs long.
+pub(crate) fn select(
+    loaded: &Loaded,
+    wanted: &BTreeSet<TraceId>,
+    plan: &Plan,
+    cancelled: &Cancelled,
+    mut selected: impl FnMut(&Bound<'_>, Vec<u32>),
+) {
+    let traces = group(&loaded.parts, wanted);
+    let bound: Vec<Bound<'_>> = loaded
+        .parts
+        .iter()
+        .map(|part| Bound::new(&plan.fields, part.columns(), None))
+        .collect();
+    let hits = hits(plan, &traces, &bound, cancelled);
+    let mut rows: Vec<Vec<u32>> = vec![Vec::new(); bound.len()];
+    for trace in traces.iter().take_while(|_| !cancelled.is_set()) {
+        let evaluation = Evaluation {
+            trace,
+            bound: &bound,
+            hits: &hits,
+        };
+        for span in evaluation.run(plan).iter().flat_map(|set| &set.spans) {
+            let at = trace.rows[*span];
+            rows[at.part].push(at.row as u32);
+        }
+    }
+    for (bound, mut rows) in bound.iter().zip(rows) {
+        rows.sort_unstable();
+        rows.dedup();
+        selected(bound, rows);
+    }
+}
+
 /// The answers among the loaded traces, in no order. Runs long; for a blocking thread.
 pub(crate) fn decide(
     loaded: &Loaded,

@@ -9,8 +9,9 @@ use spanlight_store::Store;
 use crate::answer::{SearchAnswer, SearchRequest};
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
+use crate::metrics::{MetricsAnswer, MetricsRequest};
 use crate::trace::Trace;
-use crate::{search, trace};
+use crate::{metrics, search, trace};
 
 /// Answers questions about the spans of a store. Cheap to clone; clones share their memory.
 ///
@@ -53,6 +54,15 @@ impl QueryEngine {
     /// be read, and limits that are reached on the way, make the answer partial instead.
     pub async fn search(&self, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
         search::run(self.store.snapshot(), &self.limits, &self.memory, &request).await
+    }
+
+    /// Makes time series of spans.
+    ///
+    /// # Errors
+    /// When the query is no metrics query of TraceQL, asks for what is not there yet, or a parameter is out of bounds.
+    /// Data that cannot be read, and limits that are reached on the way, make the answer partial instead.
+    pub async fn metrics(&self, request: MetricsRequest) -> Result<MetricsAnswer, QueryError> {
+        metrics::run(self.store.snapshot(), &self.limits, &self.memory, &request).await
     }
 
     /// The trace of this id, with all that the store has of it; `None` when it has nothing.

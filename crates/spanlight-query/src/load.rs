@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use futures::{StreamExt as _, stream};
 use spanlight_model::{SpanBatch, TraceId};
-use spanlight_store::{ReadError, ScanColumns, ScanRequest, Snapshot};
+use spanlight_store::{ReadError, ScanColumns, ScanReport, ScanRequest, Snapshot};
 
 use crate::answer::Inspected;
+use crate::explain::ExplainedStep;
 use crate::limits::PartialReason;
 
 /// Partitions that are read at the same time.
@@ -23,6 +25,8 @@ pub(crate) struct Loaded {
     pub(crate) inspected: Inspected,
     /// Held as long as the parts.
     memory: MemoryReservation,
+    report: Arc<ScanReport>,
+    elapsed: Duration,
 }
 
 /// The memory is full.
@@ -42,13 +46,17 @@ pub(crate) async fn load(
         columns,
         filter: None,
     };
+    let started = Instant::now();
+    let scan = snapshot.scan(&request).await;
     let mut loaded = Loaded {
         parts: Vec::new(),
         partial: Vec::new(),
         inspected: Inspected::default(),
         memory: MemoryConsumer::new("spans of traces").register(memory),
+        report: scan.report,
+        elapsed: Duration::ZERO,
     };
-    let partitions = snapshot.scan(&request).await.partitions;
+    let partitions = scan.partitions;
     loaded.inspected.partitions = partitions.len() as u64;
     let mut batches = stream::iter(partitions)
         .map(|partition| {
@@ -62,10 +70,23 @@ pub(crate) async fn load(
             Err(error) => loaded.partial.push(unreadable(partition, &error)),
         }
     }
+    drop(batches);
+    loaded.elapsed = started.elapsed();
     Ok(loaded)
 }
 
 impl Loaded {
+    /// What it took.
+    pub(crate) fn explain(&self, name: &'static str) -> ExplainedStep {
+        ExplainedStep {
+            name,
+            filter: None,
+            rounds: 1,
+            elapsed: self.elapsed,
+            figures: self.report.figures(),
+        }
+    }
+
     fn push(&mut self, batch: SpanBatch) -> Result<(), MemoryFull> {
         if batch.is_empty() {
             return Ok(());

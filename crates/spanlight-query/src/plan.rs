@@ -92,6 +92,11 @@ impl Plan {
                 });
             }
         };
+        Self::of_pipeline(pipeline)
+    }
+
+    /// Compiles what selects spans.
+    pub(crate) fn of_pipeline(pipeline: &Pipeline) -> Result<Self, Unsupported> {
         let mut compiler = Compiler {
             fields: Fields::default(),
             filters: Vec::new(),

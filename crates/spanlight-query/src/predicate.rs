@@ -5,9 +5,11 @@
 
 mod bind;
 mod program;
+mod push;
 mod scalar;
 mod select;
 
-pub(crate) use bind::{Bound, TraceFacts, TraceShape};
+pub(crate) use bind::{Accessor, Bound, TraceFacts, TraceShape, entry};
 pub(crate) use program::{Fields, Filter, Node, is_trace_level};
+pub(crate) use push::condition;
 pub(crate) use scalar::{Scalar, compare};

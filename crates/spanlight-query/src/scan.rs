@@ -51,7 +51,17 @@ impl ScanReport {
         reasons.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, partition: &str, read: Result<SpanBatch, ReadError>) -> Option<SpanBatch> {
+    /// A partition is about to be read.
+    pub(crate) fn opened(&self) {
+        self.partitions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The batch, when there is one; what cannot be read is remembered.
+    pub(crate) fn note(
+        &self,
+        partition: &str,
+        read: Result<SpanBatch, ReadError>,
+    ) -> Option<SpanBatch> {
         match read {
             Ok(batch) => {
                 let (spans, bytes) = (batch.num_spans() as u64, batch.byte_size() as u64);
@@ -158,7 +168,7 @@ impl ExecutionPlan for SpanScanExec {
             .ok_or_else(|| internal_datafusion_err!("no partition {partition} to scan"))?;
         let report = Arc::clone(&self.report);
         let batches = stream::iter(partitions).flat_map(move |partition| {
-            report.partitions.fetch_add(1, Ordering::Relaxed);
+            report.opened();
             let (name, report) = (partition.describe(), Arc::clone(&report));
             partition
                 .stream()

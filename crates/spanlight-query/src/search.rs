@@ -15,6 +15,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt as _;
 use spanlight_model::TraceId;
+use spanlight_model::convention::FAAS_COLDSTART;
 use spanlight_store::{AttributeKeys, Partition, ScanColumns, ScanRequest, Snapshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -23,6 +24,7 @@ use crate::candidates::{self, CandidateExec, Conditions, Window};
 use crate::cursor::Cursor;
 use crate::decide::{Cancelled, Scope, decide};
 use crate::error::QueryError;
+use crate::explain::ExplainedStep;
 use crate::limits::{PartialReason, QueryLimits};
 use crate::load::{MemoryFull, load};
 use crate::plan::Plan;
@@ -37,6 +39,10 @@ const CHUNK_TRACES: std::ops::Range<usize> = 32..1_024;
 
 /// The part of the time limit after which scans stop.
 const SCAN_SHARE: f64 = 0.8;
+
+// The steps of an explanation.
+const FIND: &str = "find spans, newest first";
+const LOAD: &str = "load their traces";
 
 /// The whole query when the text is blank.
 const EVERYTHING: &str = "{ }";
@@ -82,6 +88,9 @@ pub(crate) async fn run(
         answer: SearchAnswer::default(),
         cancelled: Cancelled::default(),
         chunk: CHUNK_TRACES.start,
+        scanned: None,
+        waves: 0,
+        scanned_for: Duration::ZERO,
     };
     match search.waves().await {
         Ok(()) => {}
@@ -137,6 +146,10 @@ struct Search<'l> {
     cancelled: Cancelled,
     /// Traces that the next load takes.
     chunk: usize,
+    /// The first step's condition and what it read, its rounds and its time.
+    scanned: Option<(Option<String>, Arc<spanlight_store::ScanReport>)>,
+    waves: u64,
+    scanned_for: Duration,
 }
 
 impl Drop for Search<'_> {
@@ -150,11 +163,15 @@ impl Search<'_> {
         let window = self.window();
         let request = ScanRequest {
             time_range: Some(window.end_min..window.start_max),
-            columns: self.plan.fields.columns(),
-            ..ScanRequest::default()
+            trace_ids: None,
+            columns: self.conditions.columns(),
+            filter: self.conditions.pushed(),
         };
         let scan = self.before(self.scan_deadline, self.snapshot.scan(&request));
-        let mut partitions = scan.await?.partitions;
+        let scan = scan.await?;
+        let filter = request.filter.as_ref().map(ToString::to_string);
+        self.scanned = Some((filter, scan.report));
+        let mut partitions = scan.partitions;
         // Taken from the end: the newest first.
         partitions.sort_by_key(Partition::max_start_time_unix_nano);
         let mut spans = FIRST_WAVE_SPANS;
@@ -195,6 +212,8 @@ impl Search<'_> {
 
     /// The first step, over the partitions of a wave.
     async fn scan(&mut self, wave: Vec<Partition>, window: Window) -> Result<(), Stop> {
+        let started = Instant::now();
+        self.waves += 1;
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
         let scan = SpanScanExec::new(wave, parallel, Arc::clone(&self.report));
         let conditions = Arc::clone(&self.conditions);
@@ -205,6 +224,7 @@ impl Search<'_> {
                 self.front.add(candidate).map_err(|_| self.memory_full())?;
             }
         }
+        self.scanned_for += started.elapsed();
         Ok(())
     }
 
@@ -248,11 +268,12 @@ impl Search<'_> {
         ids: &BTreeSet<TraceId>,
     ) -> Result<Result<(), MemoryFull>, Stop> {
         let ids = Arc::new(ids.clone());
-        let columns = ScanColumns {
-            // Of every answer it is told whether it was a cold start.
-            attributes: AttributeKeys::All,
-            ..self.plan.fields.columns()
+        // Of every answer it is told whether it was a cold start.
+        let cold_start = ScanColumns {
+            attributes: AttributeKeys::of([FAAS_COLDSTART]),
+            ..ScanColumns::BASE
         };
+        let columns = self.plan.fields.columns().union(&cold_start);
         let loaded = load(&self.snapshot, Arc::clone(&ids), columns, &self.memory);
         let mut loaded = match self.in_time(loaded).await? {
             Ok(loaded) => loaded,
@@ -261,6 +282,7 @@ impl Search<'_> {
         for reason in std::mem::take(&mut loaded.partial) {
             self.note(reason);
         }
+        self.answer.explanation.add(loaded.explain(LOAD));
         let inspected = &mut self.answer.inspected;
         inspected.spans += loaded.inspected.spans;
         inspected.bytes += loaded.inspected.bytes;
@@ -314,6 +336,16 @@ impl Search<'_> {
             self.note(reason);
         }
         let mut answer = std::mem::take(&mut self.answer);
+        if let Some((filter, report)) = self.scanned.take() {
+            let step = ExplainedStep {
+                name: FIND,
+                filter,
+                rounds: self.waves,
+                elapsed: self.scanned_for,
+                figures: report.figures(),
+            };
+            answer.explanation.steps.insert(0, step);
+        }
         let scanned = self.report.inspected();
         answer.inspected.spans += scanned.spans;
         answer.inspected.bytes += scanned.bytes;

@@ -4,6 +4,7 @@
 
 mod cases;
 mod laws;
+mod metrics;
 mod notation;
 mod paging;
 mod search;

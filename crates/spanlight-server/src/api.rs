@@ -3,7 +3,9 @@
 //! JSON with names in `snake_case`; 64-bit times and durations are text, which readers of JSON do not round.
 //! `openapi.json` beside this file describes it.
 
+mod explain;
 mod failure;
+mod metrics;
 mod parameters;
 mod search;
 mod status;
@@ -21,14 +23,16 @@ use axum::routing::get;
 use http::{HeaderValue, header};
 use serde_json::value::RawValue;
 use spanlight_model::{AnyValue, TraceId};
-use spanlight_query::{QueryError, SearchAnswer, SearchRequest, Trace};
+use spanlight_query::{
+    MetricsAnswer, MetricsRequest, PartialReason, QueryError, SearchAnswer, SearchRequest, Trace,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::{App, TRACES_AT_ONCE};
 
 pub(crate) use failure::Failure;
 pub(crate) use parameters::Parameters;
-pub(crate) use time::{TimeError, parse_end, parse_start};
+pub(crate) use time::{TimeError, parse_duration, parse_end, parse_start};
 
 const OPENAPI: &str = include_str!("api/openapi.json");
 
@@ -36,6 +40,7 @@ const OPENAPI: &str = include_str!("api/openapi.json");
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/search", get(search::get).post(search::post))
+        .route("/metrics", get(metrics::get))
         .route("/traces/{id}", get(trace::get))
         .route("/status", get(status::get))
         .route("/openapi.json", get(openapi))
@@ -82,12 +87,31 @@ impl App {
         let answer = self.engine.search(request).await;
         self.metrics.queried("search", started.elapsed());
         if let Ok(answer) = &answer {
-            for reason in &answer.partial {
-                self.metrics.partial(reason.code());
-                tracing::warn!(%reason, "an answer is not complete");
-            }
+            self.partial(&answer.partial);
         }
         answer
+    }
+
+    /// Makes time series, when there is a place for one more search.
+    pub(crate) async fn metrics(
+        &self,
+        request: MetricsRequest,
+    ) -> Result<MetricsAnswer, QueryError> {
+        let started = Instant::now();
+        let _place = self.searches.acquire().await.ok();
+        let answer = self.engine.metrics(request).await;
+        self.metrics.queried("metrics", started.elapsed());
+        if let Ok(answer) = &answer {
+            self.partial(&answer.partial);
+        }
+        answer
+    }
+
+    fn partial(&self, reasons: &[PartialReason]) {
+        for reason in reasons {
+            self.metrics.partial(reason.code());
+            tracing::warn!(%reason, "an answer is not complete");
+        }
     }
 
     /// A trace by its id, when there is a place for one more trace.

@@ -355,6 +355,19 @@ impl Partition {
         self.spans
     }
 
+    /// Whether the spans of a trace come one after the other, so that a trace ends where the next begins. It may go
+    /// on in other partitions.
+    #[must_use]
+    pub fn has_runs_of_traces(&self) -> bool {
+        matches!(self.source, Source::Cold { .. })
+    }
+
+    /// Whether spans of it may come again, in the partition or in others.
+    #[must_use]
+    pub fn may_repeat(&self) -> bool {
+        matches!(self.source, Source::Hot(_))
+    }
+
     /// No span starts later.
     #[must_use]
     pub fn max_start_time_unix_nano(&self) -> i64 {

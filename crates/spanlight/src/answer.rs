@@ -13,6 +13,16 @@ pub struct SearchAnswer {
     /// What is missing; empty when the answer is complete.
     #[serde(default)]
     pub partial: Vec<Partial>,
+    /// What the query read, where that was asked for.
+    #[serde(default)]
+    pub explain: Option<Explanation>,
+}
+
+/// What a query read.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Explanation {
+    /// For people: a tree of lines.
+    pub text: String,
 }
 
 /// Why an answer is not complete.

@@ -197,6 +197,9 @@ pub struct QueryArguments {
     /// The most traces to show
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub limit: usize,
+    /// Say what the query read, what it left out, and why
+    #[arg(long)]
+    pub explain: bool,
     /// table for people, json for programs
     #[arg(
         long,

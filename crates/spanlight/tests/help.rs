@@ -123,6 +123,7 @@ fn query() {
           --start <TIME>     From when on [default: now-1h]
           --end <TIME>       Until when [default: now]
           --limit <COUNT>    The most traces to show [default: 20]
+          --explain          Say what the query read, what it left out, and why
           --output <FORM>    table for people, json for programs [default: table]
           --server <URL>     The server [default: the one of the data directory, else the one on port
                              7900] [env: SPANLIGHT_SERVER]

@@ -66,34 +66,97 @@ impl Fields {
         &self.list[slot]
     }
 
-    /// The heavy columns that hold the fields.
+    /// The columns that hold the fields.
     pub(crate) fn columns(&self) -> ScanColumns {
-        let mut columns = ScanColumns {
-            status_message: true,
-            ..ScanColumns::BASE
-        };
-        for field in &self.list {
+        self.list.iter().fold(ScanColumns::NONE, |columns, field| {
+            columns.union(&columns_of(field))
+        })
+    }
+
+    /// The columns that hold the fields of these filters.
+    pub(crate) fn columns_of(&self, filters: &[Filter]) -> ScanColumns {
+        let used = |slot: usize| filters.iter().any(|it| it.root.any_field(&|at| at == slot));
+        (0..self.list.len())
+            .filter(|&slot| used(slot))
+            .fold(ScanColumns::NONE, |columns, slot| {
+                columns.union(&columns_of(&self.list[slot]))
+            })
+    }
+}
+
+fn columns_of(field: &Field) -> ScanColumns {
+    let none = ScanColumns::NONE;
+    match field {
+        Field::Intrinsic(intrinsic) => columns_of_intrinsic(*intrinsic),
+        Field::Attribute(attribute) => {
+            let keys = AttributeKeys::of([attribute.name.as_str()]);
             let resource = match is_service_name(field) {
                 true => AttributeKeys::None,
-                false => AttributeKeys::All,
+                false => keys.clone(),
             };
-            match scope(field) {
-                Some(AttributeScope::Any) => {
-                    columns.attributes = AttributeKeys::All;
-                    columns.resource = columns.resource.union(&resource);
-                }
-                Some(AttributeScope::Span) => columns.attributes = AttributeKeys::All,
-                Some(AttributeScope::Resource) => {
-                    columns.resource = columns.resource.union(&resource);
-                }
-                Some(AttributeScope::Event) => columns.events = true,
-                Some(AttributeScope::Link) => columns.links = true,
-                Some(AttributeScope::Instrumentation) => columns.scope = true,
-                None => {}
+            match attribute.scope {
+                AttributeScope::Any => ScanColumns {
+                    attributes: keys,
+                    service_name: is_service_name(field),
+                    resource,
+                    ..none
+                },
+                AttributeScope::Span => ScanColumns {
+                    attributes: keys,
+                    ..none
+                },
+                AttributeScope::Resource => ScanColumns {
+                    service_name: is_service_name(field),
+                    resource,
+                    ..none
+                },
+                AttributeScope::Event => ScanColumns {
+                    events: true,
+                    ..none
+                },
+                AttributeScope::Link => ScanColumns {
+                    links: true,
+                    ..none
+                },
+                AttributeScope::Instrumentation => ScanColumns {
+                    scope: true,
+                    ..none
+                },
             }
         }
-        columns
     }
+}
+
+fn columns_of_intrinsic(intrinsic: Intrinsic) -> ScanColumns {
+    use Intrinsic as I;
+    let mut columns = ScanColumns::NONE;
+    let wanted = match intrinsic {
+        I::Name => &mut columns.name,
+        I::Duration => &mut columns.times,
+        I::Status => &mut columns.status,
+        I::StatusMessage => &mut columns.status_message,
+        I::Kind => &mut columns.kind,
+        I::SpanId => &mut columns.span_id,
+        I::SpanParentId => &mut columns.parent_span_id,
+        I::TraceId => &mut columns.trace_id,
+        I::EventName => &mut columns.events,
+        I::EventTimeSinceStart => {
+            columns.times = true;
+            &mut columns.events
+        }
+        I::LinkTraceId | I::LinkSpanId => &mut columns.links,
+        I::InstrumentationName | I::InstrumentationVersion => &mut columns.scope,
+        // Whoever decides by them assembles the trace, and reads what that takes.
+        I::TraceDuration
+        | I::RootName
+        | I::RootServiceName
+        | I::SpanChildCount
+        | I::NestedSetLeft
+        | I::NestedSetRight
+        | I::NestedSetParent => return columns,
+    };
+    *wanted = true;
+    columns
 }
 
 /// The resource's service name has a column of its own, which is always read.
@@ -155,6 +218,22 @@ impl Filter {
             links: uses(AttributeScope::Link),
             root,
         }
+    }
+
+    /// The filter that selects what each of these selects; `None` when they look at events or links, of which each
+    /// filter may take another.
+    pub(crate) fn all(mut filters: Vec<Self>) -> Option<Self> {
+        if filters.len() == 1 {
+            return filters.pop();
+        }
+        if filters.iter().any(|filter| filter.events || filter.links) {
+            return None;
+        }
+        Some(Self {
+            root: Node::And(filters.into_iter().map(|filter| filter.root).collect()),
+            events: false,
+            links: false,
+        })
     }
 
     /// The filter without what needs the whole trace: it selects each span that the filter may select.

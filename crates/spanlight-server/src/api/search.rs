@@ -1,4 +1,4 @@
-//! `/api/v1/search?q=&start=&end=&limit=&spans_per_trace=&cursor=`: traces that TraceQL finds, newest first.
+//! `/api/v1/search?q=&start=&end=&limit=&spans_per_trace=&cursor=&explain=`: traces that TraceQL finds, newest first.
 
 use axum::Json;
 use axum::body::Body;
@@ -9,9 +9,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use spanlight_model::AnyValue;
 use spanlight_query::{
-    MatchedSpan, PartialReason, SearchAnswer, SearchRequest, ServiceSummary, SpanSet, TraceSummary,
+    Inspected, MatchedSpan, PartialReason, SearchAnswer, SearchRequest, ServiceSummary, SpanSet,
+    TraceSummary,
 };
 
+use super::explain::{self, ExplanationJson};
 use super::failure::Failure;
 use super::parameters::Parameters;
 use super::{parse_end, parse_start, value_json};
@@ -68,7 +70,7 @@ fn check_is_form(headers: &HeaderMap) -> Result<(), Failure> {
 
 async fn run(app: &App, parameters: &Parameters) -> Result<Json<Answer>, Failure> {
     let answer = app.search(request(app, parameters)?).await?;
-    Ok(Json(Answer::of(answer)))
+    Ok(Json(Answer::of(answer, explain::is_asked(parameters)?)))
 }
 
 fn request(app: &App, parameters: &Parameters) -> Result<SearchRequest, Failure> {
@@ -116,6 +118,8 @@ pub(crate) struct Answer {
     /// Empty when the answer is complete.
     partial: Vec<PartialJson>,
     inspected: InspectedJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<ExplanationJson>,
 }
 
 /// Why an answer is not complete.
@@ -137,12 +141,24 @@ impl PartialJson {
     }
 }
 
+/// What was looked at.
 #[derive(Debug, Serialize)]
-struct InspectedJson {
+pub(crate) struct InspectedJson {
     spans: u64,
     traces: u64,
     bytes: u64,
     partitions: u64,
+}
+
+impl InspectedJson {
+    pub(crate) fn of(inspected: Inspected) -> Self {
+        Self {
+            spans: inspected.spans,
+            traces: inspected.traces,
+            bytes: inspected.bytes,
+            partitions: inspected.partitions,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -207,17 +223,13 @@ impl AttributeJson {
 }
 
 impl Answer {
-    fn of(answer: SearchAnswer) -> Self {
+    fn of(answer: SearchAnswer, explain: bool) -> Self {
         Self {
+            explain: explain.then(|| ExplanationJson::of(&answer.explanation)),
             traces: answer.traces.into_iter().map(TraceJson::of).collect(),
             next_cursor: answer.next_cursor,
             partial: PartialJson::of(&answer.partial),
-            inspected: InspectedJson {
-                spans: answer.inspected.spans,
-                traces: answer.inspected.traces,
-                bytes: answer.inspected.bytes,
-                partitions: answer.inspected.partitions,
-            },
+            inspected: InspectedJson::of(answer.inspected),
         }
     }
 }

@@ -52,6 +52,16 @@ fn relative(text: &str, now: i64) -> Option<i64> {
     }
 }
 
+/// A length of time: seconds, or a number and a unit.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let nano = duration_nano(text)?;
+    u64::try_from(nano).ok().map(Duration::from_nanos)
+}
+
 fn duration_nano(text: &str) -> Option<i64> {
     let digits = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);

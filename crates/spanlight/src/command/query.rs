@@ -24,12 +24,15 @@ async fn search(
     client: &Client,
     colour: ColorChoice,
 ) -> Result<(), Failure> {
-    let parameters = [
+    let mut parameters = vec![
         ("q", arguments.query.clone()),
         ("start", arguments.start.clone()),
         ("end", arguments.end.clone()),
         ("limit", arguments.limit.to_string()),
     ];
+    if arguments.explain {
+        parameters.push(("explain", "true".to_owned()));
+    }
     let body = match client.ask("api/v1/search", &parameters).await? {
         Ok(body) => body,
         Err(refusal) => return Err(refused(&arguments.query, &refusal, colour)),
@@ -40,7 +43,12 @@ async fn search(
         Output::Json => screen::say(&format!("{}\n", body.trim_end())),
         Output::Table => {
             let terminal = screen::output(colour);
-            screen::say(&render::traces(&answer, terminal, &TimeZone::system()))
+            let mut text = render::traces(&answer, terminal, &TimeZone::system());
+            if let Some(explanation) = &answer.explain {
+                text.push('\n');
+                text.push_str(&explanation.text);
+            }
+            screen::say(&text)
         }
     }
 }

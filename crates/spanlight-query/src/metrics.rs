@@ -1,0 +1,538 @@
+//! Metrics: time series of the spans that a query selects, exact over all of them.
+//!
+//! One pass reads the few columns that the query names, on as many threads as there are cores. A query whose filter
+//! decides each span by itself counts rows as they go by ([`spans`]); one that relates spans decides traces as they go
+//! by ([`traces`]).
+
+mod groups;
+mod measure;
+mod plan;
+mod relate;
+mod spans;
+mod traces;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use rustc_hash::FxHashMap;
+use spanlight_model::{AnyValue, TraceId};
+use spanlight_store::{Partition, ScanColumns, ScanRequest, Snapshot};
+use spanlight_traceql::ast::{Field, Intrinsic};
+use tokio::time::Instant;
+
+use crate::answer::Inspected;
+use crate::decide::{self, Cancelled};
+use crate::error::QueryError;
+use crate::explain::{ExplainedStep, Explanation};
+use crate::limits::{PartialReason, QueryLimits};
+use crate::load::{Loaded, load};
+use crate::parallel::{self, Stopped, Worker};
+use crate::predicate::{self, Filter};
+use crate::scan::ScanReport;
+use groups::{GroupValue, Groups, Intervals, NO_CELL};
+use measure::{Cells, Merged, Sample, sample};
+use plan::{Measure, MetricsPlan, Selection};
+use spans::SpanWorker;
+use traces::TraceWorker;
+
+/// Intervals of an answer, at most.
+const INTERVALS_MAX: usize = 11_000;
+
+/// Traces that are read again at once.
+const CHUNK_TRACES: usize = 1_024;
+
+// The steps of an explanation.
+const SPANS: &str = "count spans";
+const REPEATS: &str = "count spans that may have come twice";
+const TRACES: &str = "relate spans, trace by trace";
+const LOAD_AGAIN: &str = "load traces that lie in several places";
+
+/// A question about metrics.
+#[derive(Debug, Clone)]
+pub struct MetricsRequest {
+    /// TraceQL that ends in a metrics function.
+    pub query: String,
+    /// Unix nanoseconds, the end not included: spans count at their start.
+    pub time_range: Range<i64>,
+    /// The length of an interval. Intervals begin at its multiples since 1970.
+    pub step: Duration,
+}
+
+/// Time series.
+#[derive(Debug, Clone, Default)]
+pub struct MetricsAnswer {
+    /// By their labels.
+    pub series: Vec<Series>,
+    /// Empty when the answer is complete.
+    pub partial: Vec<PartialReason>,
+    /// What was looked at.
+    pub inspected: Inspected,
+    /// How the question was gone about.
+    pub explanation: Explanation,
+}
+
+/// A time series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// The fields of `by (…)` and their values, `None` where the spans have none; `p` for a quantile.
+    pub labels: Vec<(String, Option<AnyValue>)>,
+    /// By time; intervals without a value are left out.
+    pub points: Vec<Point>,
+}
+
+/// The value of an interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// The start of the interval, in unix nanoseconds.
+    pub start_time_unix_nano: i64,
+    /// Durations in seconds.
+    pub value: f64,
+}
+
+pub(crate) async fn run(
+    snapshot: Snapshot,
+    limits: &QueryLimits,
+    memory: &Arc<dyn MemoryPool>,
+    request: &MetricsRequest,
+) -> Result<MetricsAnswer, QueryError> {
+    let query = spanlight_traceql::parse(&request.query)?;
+    let plan = MetricsPlan::compile(&query);
+    let plan = plan.map_err(|unsupported| unsupported.locate(&request.query))?;
+    let intervals = intervals(request)?;
+    let mut pass = Pass {
+        plan: Arc::new(plan),
+        intervals,
+        snapshot,
+        limits,
+        memory: Arc::clone(memory),
+        deadline: Instant::now() + limits.search_time_limit,
+        report: Arc::new(ScanReport::default()),
+        cancelled: Cancelled::default(),
+        answer: MetricsAnswer::default(),
+        scans: Vec::new(),
+        read_for: Duration::ZERO,
+    };
+    let filter = match &pass.plan.selection {
+        Selection::Spans(filter) => Some(filter.clone()),
+        Selection::Traces => None,
+    };
+    match filter {
+        Some(filter) => pass.spans(&filter).await?,
+        None => pass.traces().await?,
+    }
+    Ok(pass.finish())
+}
+
+fn intervals(request: &MetricsRequest) -> Result<Intervals, QueryError> {
+    if request.time_range.end < request.time_range.start {
+        return Err(QueryError::TimeRange);
+    }
+    let step = i64::try_from(request.step.as_nanos()).unwrap_or(i64::MAX);
+    let refused = |message: String| QueryError::Limit { message };
+    if step == 0 {
+        return Err(refused("the step must be longer than nothing".to_owned()));
+    }
+    Intervals::new(request.time_range.clone(), step, INTERVALS_MAX).ok_or_else(|| {
+        refused(format!(
+            "the step must be so long that there are at most {INTERVALS_MAX} intervals in the time range"
+        ))
+    })
+}
+
+struct Pass<'l> {
+    plan: Arc<MetricsPlan>,
+    intervals: Intervals,
+    snapshot: Snapshot,
+    limits: &'l QueryLimits,
+    memory: Arc<dyn MemoryPool>,
+    deadline: Instant,
+    report: Arc<ScanReport>,
+    cancelled: Cancelled,
+    answer: MetricsAnswer,
+    /// What was scanned, by name and condition.
+    scans: Vec<(
+        &'static str,
+        Option<String>,
+        Arc<spanlight_store::ScanReport>,
+    )>,
+    read_for: Duration,
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.cancelled.set();
+    }
+}
+
+impl Pass<'_> {
+    fn reserve(&self) -> MemoryReservation {
+        MemoryConsumer::new("metrics").register(&self.memory)
+    }
+
+    fn groups(&self) -> Groups {
+        Groups::new(&self.plan.by, self.intervals.clone())
+    }
+
+    async fn read<W: Worker>(
+        &mut self,
+        mut partitions: Vec<Partition>,
+        make: impl Fn(&Self) -> W,
+    ) -> Result<Vec<W>, QueryError> {
+        // The largest are taken first, so that the workers end together.
+        partitions.sort_by_key(Partition::span_count_upper_bound);
+        let workers = parallel::workers().clamp(1, partitions.len().max(1));
+        let workers = (0..workers).map(|_| make(self)).collect();
+        let started = Instant::now();
+        let (workers, stopped) =
+            parallel::pass(partitions, workers, &self.report, self.deadline).await?;
+        self.read_for += started.elapsed();
+        self.stopped(stopped);
+        Ok(workers)
+    }
+
+    async fn scan(
+        &mut self,
+        name: &'static str,
+        time_range: Range<i64>,
+        columns: ScanColumns,
+        filter: Option<Arc<spanlight_store::Filter>>,
+    ) -> Vec<Partition> {
+        let request = ScanRequest {
+            time_range: Some(time_range),
+            trace_ids: None,
+            columns,
+            filter,
+        };
+        let scan = self.snapshot.scan(&request).await;
+        let filter = request.filter.as_ref().map(ToString::to_string);
+        self.scans.push((name, filter, scan.report));
+        scan.partitions
+    }
+
+    /// The partitions for spans that are counted each by itself.
+    async fn partitions_of_spans(&mut self, filter: &Filter) -> Vec<Partition> {
+        let range = self.intervals.time_range();
+        let plan = Arc::clone(&self.plan);
+        let fields = &plan.plan.fields;
+        let columns = ScanColumns {
+            times: true,
+            ..fields.columns()
+        };
+        let condition = predicate::condition(std::slice::from_ref(filter), fields);
+        let scan = self
+            .scan(SPANS, range.clone(), columns.clone(), condition)
+            .await;
+        let mut partitions: Vec<Partition> =
+            scan.into_iter().filter(|it| !it.may_repeat()).collect();
+        // The record that stands may be one that the filter refuses, so all are needed.
+        let columns = columns.union(&ScanColumns {
+            trace_id: true,
+            span_id: true,
+            parent_span_id: true,
+            kind: true,
+            received_at: true,
+            ..ScanColumns::NONE
+        });
+        let scan = self.scan(REPEATS, range, columns, None).await;
+        partitions.extend(scan.into_iter().filter(Partition::may_repeat));
+        partitions
+    }
+
+    fn stopped(&mut self, stopped: Option<Stopped>) {
+        self.answer
+            .partial
+            .extend(stopped.map(|stopped| match stopped {
+                Stopped::Time => PartialReason::TimeLimit {
+                    limit: self.limits.search_time_limit,
+                },
+                Stopped::Memory => self.memory_full(),
+            }));
+    }
+
+    fn memory_full(&self) -> PartialReason {
+        PartialReason::MemoryLimit {
+            limit_bytes: self.limits.memory_bytes,
+        }
+    }
+
+    /// Each span by itself.
+    async fn spans(&mut self, filter: &Filter) -> Result<(), QueryError> {
+        let partitions = self.partitions_of_spans(filter).await;
+        let workers = self
+            .read(partitions, |pass| {
+                SpanWorker::new(&pass.plan, filter, pass.groups(), pass.reserve())
+            })
+            .await?;
+        let mut table = Table::new(&self.plan.measure, self.intervals.count());
+        let mut records = Vec::new();
+        for worker in workers {
+            let numbers = table.add_groups(&worker.groups);
+            table.overflow |= worker.groups.overflow;
+            table.add_cells(worker.cells, &numbers);
+            records.extend(worker.records.into_iter().map(|mut record| {
+                record.cell = table.renumber(&numbers, record.cell);
+                record
+            }));
+        }
+        self.off_the_loop(table, move |table, _| {
+            spans::resolve(records, |it| table.add(it.cell, it.sample));
+        })
+        .await
+    }
+
+    /// Spans by their traces.
+    async fn traces(&mut self) -> Result<(), QueryError> {
+        // What a span is related to may lie outside the range.
+        let range = self.intervals.time_range();
+        let length = i64::try_from(self.limits.trace_length.as_nanos()).unwrap_or(i64::MAX);
+        let range = range.start.saturating_sub(length)..range.end.saturating_add(length);
+        let columns = ScanColumns {
+            trace_id: true,
+            span_id: true,
+            parent_span_id: true,
+            times: true,
+            ..self.plan.plan.fields.columns()
+        };
+        let partitions = self.scan(TRACES, range, columns, None).await;
+        let workers = self
+            .read(partitions, |pass| {
+                TraceWorker::new(&pass.plan, pass.groups(), pass.reserve())
+            })
+            .await?;
+        let mut table = Table::new(&self.plan.measure, self.intervals.count());
+        let mut numbers = Vec::new();
+        for worker in &workers {
+            numbers.push(table.add_groups(&worker.groups));
+            table.overflow |= worker.groups.overflow;
+        }
+        let plan = Arc::clone(&self.plan);
+        let (mut table, again) = tokio::task::spawn_blocking(move || {
+            let remap = |worker: usize, cell| table.renumber(&numbers[worker], cell);
+            let joined = traces::join(&plan, workers, &remap);
+            for it in joined.selected {
+                table.add(it.cell, it.sample);
+            }
+            (table, joined.again)
+        })
+        .await
+        .map_err(|error| QueryError::Internal(error.to_string()))?;
+        let again: Vec<TraceId> = again.into_iter().collect();
+        for ids in again.chunks(CHUNK_TRACES) {
+            let ids = Arc::new(ids.iter().copied().collect::<BTreeSet<_>>());
+            let Some(loaded) = self.load(&ids).await else {
+                break;
+            };
+            table = self.general(table, loaded, ids).await?;
+        }
+        self.off_the_loop(table, |_, _| ()).await
+    }
+
+    /// Traces that must be read again, whole; `None` when the limits are reached.
+    async fn load(&mut self, ids: &Arc<BTreeSet<TraceId>>) -> Option<Loaded> {
+        let columns = self.plan.plan.fields.columns().union(&ScanColumns::BASE);
+        let load = load(&self.snapshot, Arc::clone(ids), columns, &self.memory);
+        match tokio::time::timeout_at(self.deadline, load).await {
+            Ok(Ok(mut loaded)) => {
+                self.answer.partial.append(&mut loaded.partial);
+                self.answer.inspected.add(loaded.inspected);
+                self.answer.explanation.add(loaded.explain(LOAD_AGAIN));
+                self.answer.inspected.traces += ids.len() as u64;
+                Some(loaded)
+            }
+            Ok(Err(_)) => {
+                self.stopped(Some(Stopped::Memory));
+                None
+            }
+            Err(_) => {
+                self.stopped(Some(Stopped::Time));
+                None
+            }
+        }
+    }
+
+    /// Decides loaded traces the way that a search does.
+    async fn general(
+        &self,
+        mut table: Table,
+        loaded: Loaded,
+        ids: Arc<BTreeSet<TraceId>>,
+    ) -> Result<Table, QueryError> {
+        let (plan, mut groups) = (Arc::clone(&self.plan), self.groups());
+        let cancelled = self.cancelled.clone();
+        let work = move || {
+            let slot = plan.measure.slot();
+            decide::select(&loaded, &ids, &plan.plan, &cancelled, |bound, rows| {
+                let cells = groups.cells(bound, &rows);
+                let numbers = table.add_groups(&groups);
+                for (row, cell) in rows.into_iter().zip(cells) {
+                    let cell = table.renumber(&numbers, cell);
+                    table.add(cell, sample(bound, slot, row as usize));
+                }
+            });
+            table.overflow |= groups.overflow;
+            table
+        };
+        let work = tokio::task::spawn_blocking(work);
+        work.await
+            .map_err(|error| QueryError::Internal(error.to_string()))
+    }
+
+    /// Makes the series, after some last work.
+    async fn off_the_loop(
+        &mut self,
+        mut table: Table,
+        last: impl FnOnce(&mut Table, &MetricsPlan) + Send + 'static,
+    ) -> Result<(), QueryError> {
+        let (plan, intervals) = (Arc::clone(&self.plan), self.intervals.clone());
+        let work = move || {
+            last(&mut table, &plan);
+            let overflow = table.overflow;
+            (table.series(&plan, &intervals), overflow)
+        };
+        let work = tokio::task::spawn_blocking(work).await;
+        let (series, overflow) = work.map_err(|error| QueryError::Internal(error.to_string()))?;
+        self.answer.series = series;
+        if overflow {
+            self.stopped(Some(Stopped::Memory));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> MetricsAnswer {
+        let mut answer = std::mem::take(&mut self.answer);
+        for reason in self.report.unreadable() {
+            if !answer.partial.contains(&reason) {
+                answer.partial.push(reason);
+            }
+        }
+        answer.inspected.add(self.report.inspected());
+        for (name, filter, report) in self.scans.drain(..) {
+            answer.explanation.add(ExplainedStep {
+                name,
+                filter,
+                rounds: 1,
+                elapsed: self.read_for,
+                figures: report.figures(),
+            });
+        }
+        answer
+    }
+}
+
+/// The groups and cells of all workers.
+#[derive(Debug)]
+struct Table {
+    groups: FxHashMap<Vec<GroupValue>, u32>,
+    labels: Vec<Vec<GroupValue>>,
+    intervals: usize,
+    measure: Measure,
+    merged: Merged,
+    overflow: bool,
+}
+
+impl Table {
+    fn new(measure: &Measure, intervals: usize) -> Self {
+        Self {
+            groups: FxHashMap::default(),
+            labels: Vec::new(),
+            intervals,
+            measure: measure.clone(),
+            merged: Merged::new(measure),
+            overflow: false,
+        }
+    }
+
+    /// The common number of each of a worker's groups.
+    fn add_groups(&mut self, groups: &Groups) -> Vec<u32> {
+        let numbers = groups
+            .labels()
+            .map(|labels| {
+                let next = self.labels.len() as u32;
+                *self.groups.entry(labels).or_insert_with_key(|labels| {
+                    self.labels.push(labels.clone());
+                    next
+                })
+            })
+            .collect();
+        self.merged.grow(self.labels.len() * self.intervals);
+        numbers
+    }
+
+    fn renumber(&self, numbers: &[u32], cell: u32) -> u32 {
+        if cell == NO_CELL {
+            return NO_CELL;
+        }
+        let (group, interval) = (
+            cell as usize / self.intervals,
+            cell as usize % self.intervals,
+        );
+        numbers[group] * self.intervals as u32 + interval as u32
+    }
+
+    fn add_cells(&mut self, cells: Cells, numbers: &[u32]) {
+        let intervals = self.intervals;
+        self.merged.add(cells, |cell| {
+            numbers[cell / intervals] as usize * intervals + cell % intervals
+        });
+    }
+
+    fn add(&mut self, cell: u32, sample: Sample) {
+        if cell != NO_CELL {
+            self.merged.add_sample(cell as usize, sample);
+        }
+    }
+
+    fn series(self, plan: &MetricsPlan, intervals: &Intervals) -> Vec<Series> {
+        let in_seconds = plan.measure.slot().is_some_and(|slot| {
+            matches!(
+                plan.plan.fields.get(slot),
+                Field::Intrinsic(Intrinsic::Duration | Intrinsic::EventTimeSinceStart)
+            )
+        });
+        let results = self
+            .merged
+            .results(&self.measure, intervals.step_seconds(), in_seconds);
+        let quantiles: &[f64] = match &self.measure {
+            Measure::Quantiles { quantiles, .. } => quantiles,
+            _ => &[],
+        };
+        let mut series = Vec::new();
+        for (labels, cells) in self.labels.iter().zip(results.chunks(self.intervals)) {
+            for number in 0..quantiles.len().max(1) {
+                let points: Vec<Point> = cells
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(interval, values)| {
+                        Some(Point {
+                            start_time_unix_nano: intervals.start_of(interval),
+                            value: (*values.get(number)?)?,
+                        })
+                    })
+                    .collect();
+                if points.is_empty() {
+                    continue;
+                }
+                let by = plan.by.iter().zip(labels);
+                let mut labels: Vec<_> = by
+                    .map(|(by, value)| (by.label.clone(), value.to_any()))
+                    .collect();
+                if let Some(&quantile) = quantiles.get(number)
+                    && quantiles.len() > 1
+                {
+                    labels.push(("p".to_owned(), Some(AnyValue::Double(quantile))));
+                }
+                series.push(Series { labels, points });
+            }
+        }
+        series.sort_by_cached_key(|series| {
+            let labels = series.labels.iter();
+            labels
+                .map(|(_, value)| value.as_ref().map(AnyValue::to_json))
+                .collect::<Vec<_>>()
+        });
+        series
+    }
+}
