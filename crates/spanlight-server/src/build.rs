@@ -52,6 +52,9 @@ fn store_options(settings: &Settings) -> StoreOptions {
     options.hot_bytes = settings.limits.hot_bytes.bytes();
     options.hot_window = storage.hot_window;
     options.retention = storage.retention;
+    options.disk_bytes = storage.max_disk.map(|size| size.0);
+    options.recent_bytes = storage.recent_max.0;
+    options.tombstone_grace = storage.vacuum_grace;
     options
 }
 

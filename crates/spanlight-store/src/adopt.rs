@@ -44,7 +44,7 @@ impl Maintenance {
         let now = self.options.clock.now_unix_nano();
         let window = nanos(self.options.hot_window);
         // Under load the level holds less than the hot window.
-        let bytes_max = self.options.recent_bytes / 2;
+        let bytes_max = self.options.recent_bytes() / 2;
         let mut bytes = view.recent.bytes();
         let before = view.hot.first_sequence().unwrap_or(u64::MAX);
         let due = view.recent.files().iter().take_while(|recent| {

@@ -34,7 +34,7 @@ pub use scan::{
 };
 pub use snapshot::Snapshot;
 pub use statistics::{
-    ColdStatistics, DamageStatistics, FlushStatistics, Health, HotStatistics, LogStatistics,
-    RecentStatistics, SealStatistics, Statistics,
+    ColdStatistics, DamageStatistics, ExpiredStatistics, FlushStatistics, Health, HotStatistics,
+    LogStatistics, RecentStatistics, SealStatistics, Statistics,
 };
 pub use store::Store;

@@ -20,8 +20,9 @@ use crate::disk::is_temporary;
 use crate::error::FlushError;
 use crate::log::writer::LogWriter;
 use crate::options::StoreOptions;
+use crate::retention::Tombstones;
 use crate::snapshot::{Published, View};
-use crate::statistics::{FlushStatistics, SealStatistics};
+use crate::statistics::{ExpiredStatistics, FlushStatistics, SealStatistics};
 
 /// What the task works on.
 pub(crate) struct Maintenance {
@@ -32,8 +33,7 @@ pub(crate) struct Maintenance {
     /// Told when there is a new file in the recent level.
     pub(crate) sealed: Arc<Notify>,
     pub(crate) table: Table,
-    /// Files that left the table, and when, in unix milliseconds.
-    pub(crate) tombstones: BTreeMap<String, i64>,
+    pub(crate) tombstones: Tombstones,
     /// Files that left the recent level, until their last reader is gone.
     pub(crate) left: Vec<Arc<ColdFile>>,
     pub(crate) report: Arc<Report>,
@@ -54,8 +54,7 @@ pub(crate) struct Report {
 pub(crate) struct Counters {
     pub(crate) seal: SealStatistics,
     pub(crate) flush: FlushStatistics,
-    pub(crate) expired_files: u64,
-    pub(crate) expired_spans: u64,
+    pub(crate) expired: ExpiredStatistics,
 }
 
 impl Report {
@@ -111,7 +110,7 @@ impl Maintenance {
             }
             self.remove_left().await;
             self.expire().await;
-            self.remove_tombstoned().await;
+            self.vacuum().await;
             if let Some(reply) = reply {
                 reply.send(()).ok();
             }
@@ -217,7 +216,7 @@ pub(crate) fn remove_litter(
     options: &StoreOptions,
     directory: &Directory,
     files: &ColdTier,
-    tombstones: &BTreeMap<String, i64>,
+    tombstones: &Tombstones,
 ) {
     let is_ours = |name: &str| name.starts_with("spans-") && name.ends_with(".parquet");
     let is_known = |name: &str| {

@@ -30,13 +30,15 @@ pub struct StoreOptions {
     /// Bytes of memory that become one file of the recent level; half of `hot_bytes` when that is less.
     pub seal_bytes: usize,
     /// Bytes that the recent level may take on the disk. Above half of it files move to the cold tier before their
-    /// time; at all of it memory fills, and then new spans are refused.
+    /// time; at all of it memory fills, and then new spans are refused. Half of `disk_bytes` when that is less.
     pub recent_bytes: u64,
     /// Age at which spans leave the recent level for the cold tier, by the time of their receipt.
     pub hot_window: Duration,
     /// Age at which spans are deleted, by the time of their receipt; `None` keeps them for ever.
     pub retention: Option<Duration>,
-    /// How long a file that left the table stays on disk, for readers that still hold it.
+    /// Bytes that everything may take on the disk; the oldest spans are deleted beyond it. `None` for no bound.
+    pub disk_bytes: Option<u64>,
+    /// How long a file that left the table stays on disk, for readers of other programs that still hold it.
     pub tombstone_grace: Duration,
     /// Bytes at which a new segment of the log is begun.
     pub segment_bytes: u64,
@@ -64,6 +66,7 @@ impl StoreOptions {
             recent_bytes: 4 << 30,
             hot_window: Duration::from_secs(15 * 60),
             retention: None,
+            disk_bytes: None,
             tombstone_grace: Duration::from_secs(10 * 60),
             segment_bytes: 64 << 20,
             queue_bytes: 64 << 20,
@@ -72,6 +75,12 @@ impl StoreOptions {
             clock: Arc::new(SystemClock),
             disk: Arc::new(LocalDisk),
         }
+    }
+
+    /// Bytes that the recent level may take.
+    pub(crate) fn recent_bytes(&self) -> u64 {
+        let half = self.disk_bytes.map_or(u64::MAX, |bytes| bytes / 2);
+        self.recent_bytes.min(half)
     }
 
     /// Bytes in memory at which a file is made.

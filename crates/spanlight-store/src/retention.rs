@@ -1,75 +1,172 @@
-//! Deleting: files whose youngest span is too old leave the table, and later the disk.
+//! Deleting: files whose spans are too old, or too many for the disk, leave the table, and later the disk.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cold::ColdFile;
 use crate::cold::table::Change;
 use crate::error::FlushError;
 use crate::maintenance::{Maintenance, nanos};
+use crate::snapshot::View;
+
+/// A file that left the table and is still on the disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Tombstone {
+    /// When it left, in unix milliseconds.
+    pub(crate) left_unix_milli: i64,
+    /// The file as readers hold it; `None` when it left before this start.
+    pub(crate) file: Option<Arc<ColdFile>>,
+}
+
+impl Tombstone {
+    fn is_read(&self) -> bool {
+        // The view no longer has it, so that no new reader comes; ours is one reference.
+        let readers = self.file.as_ref().map(Arc::strong_count);
+        readers.is_some_and(|readers| readers > 1)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.file.as_ref().map_or(0, |file| file.bytes)
+    }
+}
+
+/// Files that left the table and are still on the disk, by name.
+pub(crate) type Tombstones = BTreeMap<String, Tombstone>;
+
+/// Why spans are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Age,
+    Disk,
+}
 
 impl Maintenance {
-    /// Takes files out of the table whose youngest span is too old.
+    /// Takes files out of the table whose youngest span is too old, or for which there is no room any more.
     pub(crate) async fn expire(&mut self) {
+        let view = self.published.load();
+        let old = self.too_old(&view);
+        self.delete(old, Reason::Age).await;
+        let view = self.published.load();
+        let many = self.too_many(&view);
+        self.delete(many, Reason::Disk).await;
+    }
+
+    fn too_old(&self, view: &View) -> Vec<Arc<ColdFile>> {
         let Some(retention) = self.options.retention else {
-            return;
+            return Vec::new();
         };
         let now = self.options.clock.now_unix_nano();
         let oldest = now.saturating_sub(nanos(retention));
-        let view = self.published.load();
-        let expired: Vec<Arc<ColdFile>> = view
-            .cold
-            .files
-            .iter()
-            .filter(|file| file.times.received_max < oldest)
-            .map(Arc::clone)
-            .collect();
-        if expired.is_empty() {
+        let files = view.cold.files.iter();
+        let expired = files.filter(|file| file.times.received_max < oldest);
+        expired.map(Arc::clone).collect()
+    }
+
+    /// The oldest files, until the rest fits.
+    fn too_many(&self, view: &View) -> Vec<Arc<ColdFile>> {
+        let Some(limit) = self.options.disk_bytes else {
+            return Vec::new();
+        };
+        let mut used = self.used_bytes(view);
+        let mut files: Vec<&Arc<ColdFile>> = view.cold.files.iter().collect();
+        files.sort_unstable_by_key(|file| file.times.received_max);
+        let mut expired = Vec::new();
+        for file in files {
+            if used <= limit {
+                break;
+            }
+            used = used.saturating_sub(file.bytes);
+            expired.push(Arc::clone(file));
+        }
+        expired
+    }
+
+    /// Bytes on the disk that are not about to be removed.
+    fn used_bytes(&self, view: &View) -> u64 {
+        let cold: u64 = view.cold.files.iter().map(|file| file.bytes).sum();
+        cold + view.recent.bytes() + self.log.statistics().bytes
+    }
+
+    async fn delete(&mut self, files: Vec<Arc<ColdFile>>, reason: Reason) {
+        if files.is_empty() {
             return;
         }
-        match self.try_expire(&expired).await {
-            Ok(()) => {
-                let spans: u64 = expired.iter().map(|file| file.spans).sum();
+        if let Err(error) = self.replace(&files, &[]).await {
+            tracing::error!(%error, "old spans could not be deleted; trying again");
+            return;
+        }
+        let spans: u64 = files.iter().map(|file| file.spans).sum();
+        match reason {
+            Reason::Age => {
                 tracing::info!(
-                    files = expired.len(),
+                    files = files.len(),
                     spans,
                     "spans beyond the retention were deleted"
                 );
-                self.report.count(|counters| {
-                    counters.expired_files += expired.len() as u64;
-                    counters.expired_spans += spans;
-                });
             }
-            Err(error) => {
-                tracing::error!(%error, "spans beyond the retention could not be deleted; trying again");
+            Reason::Disk => {
+                tracing::warn!(
+                    files = files.len(),
+                    spans,
+                    "the oldest spans were deleted: storage.max_disk is reached"
+                );
             }
         }
+        self.report.count(|counters| {
+            counters.expired.files += files.len() as u64;
+            match reason {
+                Reason::Age => counters.expired.spans_by_age += spans,
+                Reason::Disk => counters.expired.spans_by_disk += spans,
+            }
+        });
     }
 
-    async fn try_expire(&mut self, expired: &[Arc<ColdFile>]) -> Result<(), FlushError> {
+    /// Takes files out of the table and puts others in their place, in one commit.
+    pub(crate) async fn replace(
+        &mut self,
+        old: &[Arc<ColdFile>],
+        new: &[Arc<ColdFile>],
+    ) -> Result<(), FlushError> {
         self.settle().await?;
         let now = self.now_unix_milli();
         let change = Change {
-            remove: expired,
+            add: new,
+            remove: old,
             now_unix_milli: now,
             ..Change::default()
         };
         if let Err(error) = self.table.commit(&change).await {
             self.settle().await?;
-            if expired.iter().any(|file| self.holds(file)) {
+            let is_done = !old.iter().any(|file| self.holds(file));
+            if !is_done || !new.iter().all(|file| self.holds(file)) {
                 return Err(FlushError::Commit(error.to_string()));
             }
         }
         self.publish(0)?;
-        let gone = expired.iter().map(|file| (file.name.clone(), now));
-        self.tombstones.extend(gone);
+        let left = old.iter().map(|file| {
+            let tombstone = Tombstone {
+                left_unix_milli: now,
+                file: Some(Arc::clone(file)),
+            };
+            (file.name.clone(), tombstone)
+        });
+        self.tombstones.extend(left);
+        self.checkpoint().await;
         Ok(())
     }
 
-    /// Removes files that left the table so long ago that nobody reads them any more.
-    pub(crate) async fn remove_tombstoned(&mut self) {
+    /// Removes files that left the table and that nobody reads any more: our own readers are known, others have the
+    /// time that is stated. Where the disk is full, only our own count.
+    pub(crate) async fn vacuum(&mut self) {
         let grace = i64::try_from(self.options.tombstone_grace.as_millis()).unwrap_or(i64::MAX);
         let before = self.now_unix_milli().saturating_sub(grace);
-        let due = self.tombstones.iter().filter(|(_, at)| **at <= before);
+        let waiting: u64 = self.tombstones.values().map(Tombstone::bytes).sum();
+        let used = self.used_bytes(&self.published.load());
+        let limit = self.options.disk_bytes;
+        let is_full = limit.is_some_and(|limit| used + waiting > limit);
+        let due = self.tombstones.iter().filter(|(_, tombstone)| {
+            (is_full || tombstone.left_unix_milli <= before) && !tombstone.is_read()
+        });
         let due: Vec<String> = due.map(|(name, _)| name.clone()).collect();
         let cold = self.directory.cold();
         self.remove_files(due.iter().map(|name| cold.join(name)).collect())

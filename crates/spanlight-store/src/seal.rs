@@ -150,9 +150,9 @@ impl Sealer {
         let Some((range, batches)) = next_batches(&view, through, self.options.seal_bytes()) else {
             return Ok(None);
         };
-        if view.recent.bytes() >= self.options.recent_bytes {
+        if view.recent.bytes() >= self.options.recent_bytes() {
             return Err(FlushError::RecentFull {
-                limit: self.options.recent_bytes,
+                limit: self.options.recent_bytes(),
             });
         }
         let catalogue = Arc::clone(&view.catalogue);

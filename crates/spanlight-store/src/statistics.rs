@@ -34,6 +34,8 @@ pub struct Statistics {
     pub seal: SealStatistics,
     /// Moves from the recent level to the cold tier.
     pub flush: FlushStatistics,
+    /// What was deleted.
+    pub expired: ExpiredStatistics,
     /// What recovery could not read.
     pub damage: DamageStatistics,
 }
@@ -100,10 +102,6 @@ pub struct ColdStatistics {
     pub spans: u64,
     /// Version of the table.
     pub table_version: u64,
-    /// Files that left by age (counter).
-    pub expired_files: u64,
-    /// Spans in those files (counter).
-    pub expired_spans: u64,
 }
 
 /// Moves from memory to the recent level.
@@ -134,6 +132,27 @@ pub struct FlushStatistics {
     pub spans: u64,
     /// How long the last move took.
     pub last_duration: Duration,
+}
+
+/// What was deleted, by reason.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExpiredStatistics {
+    /// Files that left the table (counter).
+    pub files: u64,
+    /// Spans that were too old (counter).
+    pub spans_by_age: u64,
+    /// Spans for which there was no room on the disk (counter).
+    pub spans_by_disk: u64,
+    /// Spans that were too old for their service (counter).
+    pub spans_by_service: u64,
+}
+
+impl ExpiredStatistics {
+    /// Spans that were deleted for any reason.
+    #[must_use]
+    pub fn spans(&self) -> u64 {
+        self.spans_by_age + self.spans_by_disk + self.spans_by_service
+    }
 }
 
 /// What recovery could not read. Damaged records are kept in `DATA_DIR/damaged`.

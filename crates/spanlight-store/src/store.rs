@@ -77,8 +77,15 @@ impl Store {
             return Err(AppendError::TooLarge { bytes, limit });
         }
         let memory = self.inner.budget.reserve(bytes);
-        let memory = memory
-            .ok_or_else(|| overloaded("the memory for new spans is full (limits.hot_bytes)"))?;
+        let memory = memory.ok_or_else(|| {
+            let recent = self.inner.published.load().recent.bytes();
+            overloaded(if recent < self.inner.options.recent_bytes() {
+                "the memory for new spans is full (limits.hot_bytes)"
+            } else {
+                "memory and the recent level are full (limits.hot_bytes, storage.recent_max): \
+                 spans do not move on to the table"
+            })
+        })?;
         Ok((bytes, memory))
     }
 
@@ -173,16 +180,15 @@ impl Store {
                 files: view.recent.files().len() as u64,
                 bytes: view.recent.bytes(),
                 spans: view.recent.spans(),
-                bytes_max: self.inner.options.recent_bytes,
+                bytes_max: self.inner.options.recent_bytes(),
             },
             cold: ColdStatistics {
                 files: cold.len() as u64,
                 bytes: cold.iter().map(|file| file.bytes).sum(),
                 spans: cold.iter().map(|file| file.spans).sum(),
                 table_version: view.cold.version,
-                expired_files: counters.expired_files,
-                expired_spans: counters.expired_spans,
             },
+            expired: counters.expired,
             seal: counters.seal,
             flush: counters.flush,
             damage: self.inner.damage.clone(),

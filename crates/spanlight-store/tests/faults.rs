@@ -292,11 +292,8 @@ async fn spans_move_by_age_and_leave_by_age() {
     clock.set_seconds(1_010);
     store.maintain().await;
     assert_eq!(numbers(&store).await, [500]);
-    let statistics = store.statistics().cold;
-    assert_eq!(
-        (statistics.expired_files, statistics.expired_spans),
-        (1, 10)
-    );
+    let expired = store.statistics().expired;
+    assert_eq!((expired.files, expired.spans_by_age), (1, 10));
     // The file stays for those who still read it, even over a restart.
     assert_eq!(disk.files("/data/cold/spans-").len(), 2);
     store.close().await;

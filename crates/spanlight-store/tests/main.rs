@@ -6,4 +6,5 @@ mod basics;
 mod crash;
 mod damage;
 mod faults;
+mod levels;
 mod support;

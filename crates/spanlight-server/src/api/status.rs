@@ -27,6 +27,7 @@ struct Store {
     cold: Cold,
     seal: Seal,
     flush: Flush,
+    expired: Expired,
     damage: Damage,
 }
 
@@ -63,8 +64,6 @@ struct Cold {
     bytes: u64,
     spans: u64,
     table_version: u64,
-    expired_files: u64,
-    expired_spans: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,6 +82,14 @@ struct Flush {
     failures: u64,
     spans: u64,
     last_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Expired {
+    files: u64,
+    spans_by_age: u64,
+    spans_by_disk: u64,
+    spans_by_service: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -111,6 +118,7 @@ impl Store {
             cold,
             seal,
             flush,
+            expired,
             damage,
             ..
         } = statistics;
@@ -141,8 +149,6 @@ impl Store {
                 bytes: cold.bytes,
                 spans: cold.spans,
                 table_version: cold.table_version,
-                expired_files: cold.expired_files,
-                expired_spans: cold.expired_spans,
             },
             seal: Seal {
                 files: seal.files,
@@ -157,6 +163,12 @@ impl Store {
                 failures: flush.failures,
                 spans: flush.spans,
                 last_ms: flush.last_duration.as_secs_f64() * 1e3,
+            },
+            expired: Expired {
+                files: expired.files,
+                spans_by_age: expired.spans_by_age,
+                spans_by_disk: expired.spans_by_disk,
+                spans_by_service: expired.spans_by_service,
             },
             damage: Damage {
                 records: damage.records,

@@ -126,10 +126,16 @@ settings! {
     storage: Storage {
         /// The directory that holds everything.
         data_dir: PathBuf = PathBuf::from("spanlight-data"),
-        /// How long spans stay in the hot tier before they are written to the table.
+        /// How long every span stays in memory and in local files before it moves to the table.
         hot_window: Duration = Duration::from_secs(15 * 60),
         /// How long spans are kept after they were received; `off` keeps them for ever.
         retention: Option<Duration> = Some(Duration::from_secs(14 * 24 * 3600)),
+        /// Bytes that everything may take on the disk; the oldest spans are deleted beyond them. `off` for no bound.
+        max_disk: Option<ByteSize> = None,
+        /// Bytes that local files may take before their spans are in the table; beyond them senders are told to retry.
+        recent_max: ByteSize = ByteSize::mebibytes(4 << 10),
+        /// How long a file that left the table stays on the disk, for other programs that still read it.
+        vacuum_grace: Duration = Duration::from_secs(10 * 60),
         /// `always`: an ack means that the spans are on the disk. `never`: a power cut may lose the last of them.
         fsync: Fsync = Fsync::Always,
     }
@@ -148,8 +154,8 @@ settings! {
         idle_time: Duration = Duration::from_secs(120),
         /// Connections open at one time, on each listener.
         connections: usize = 4096,
-        /// Memory of the hot tier; beyond it spans are written to the table early, then senders are told to retry.
-        hot_bytes: ByteSize = ByteSize::mebibytes(128),
+        /// Memory of spans that are not in a file yet; they are written early, and at all of it senders are told to retry.
+        hot_bytes: ByteSize = ByteSize::mebibytes(192),
         /// Spans in one request; the rest is refused.
         spans_per_request: usize = 100_000,
         /// Attributes of one span, event, link, resource or scope; the rest is dropped and counted on the span.

@@ -225,6 +225,21 @@ impl Kind for Option<Duration> {
     }
 }
 
+impl Kind for Option<ByteSize> {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        if text(raw) == Some("off") {
+            return Ok(None);
+        }
+        ByteSize::read(raw)
+            .map(Some)
+            .map_err(|expected| format!("{expected}, or off"))
+    }
+
+    fn write(&self) -> String {
+        self.map_or_else(|| quote("off"), |size| Kind::write(&size))
+    }
+}
+
 impl Kind for usize {
     fn read(raw: &Raw) -> Result<Self, String> {
         text(raw)

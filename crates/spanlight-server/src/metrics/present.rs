@@ -9,8 +9,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use spanlight_store::{
-    ColdStatistics, FlushStatistics, HotStatistics, LogStatistics, RecentStatistics,
-    SealStatistics, Store,
+    ColdStatistics, ExpiredStatistics, FlushStatistics, HotStatistics, LogStatistics,
+    RecentStatistics, SealStatistics, Store,
 };
 
 use crate::receive::Admission;
@@ -45,6 +45,7 @@ impl Collector for Present {
         out.hot(&statistics.hot)?;
         out.log(&statistics.log)?;
         out.cold(&statistics.cold)?;
+        out.expired(&statistics.expired)?;
         out.recent(&statistics.recent)?;
         out.seal(&statistics.seal)?;
         out.flush(&statistics.flush)?;
@@ -140,11 +141,29 @@ impl Writer<'_> {
     fn cold(&mut self, cold: &ColdStatistics) -> fmt::Result {
         self.gauge("store_cold_files", "Data files of the table", cold.files)?;
         self.gauge("store_cold_bytes", "Bytes of the table", cold.bytes)?;
-        self.gauge("store_cold_spans", "Spans in the table", cold.spans)?;
+        self.gauge("store_cold_spans", "Spans in the table", cold.spans)
+    }
+
+    fn expired(&mut self, expired: &ExpiredStatistics) -> fmt::Result {
         self.counter(
-            "store_cold_expired_spans",
-            "Spans that left the table by age",
-            cold.expired_spans,
+            "store_expired_files",
+            "Files that left the table",
+            expired.files,
+        )?;
+        self.counter(
+            "store_spans_expired_by_age",
+            "Spans deleted beyond storage.retention",
+            expired.spans_by_age,
+        )?;
+        self.counter(
+            "store_spans_expired_by_disk",
+            "Spans deleted beyond storage.max_disk",
+            expired.spans_by_disk,
+        )?;
+        self.counter(
+            "store_spans_expired_by_service",
+            "Spans deleted beyond storage.service_retention",
+            expired.spans_by_service,
         )
     }
 

@@ -1,6 +1,5 @@
 //! Opening a store: what is found in the directory, what a crash left, and the order in which the parts start.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +21,7 @@ use crate::log::writer::{LogWriter, WriterOptions};
 use crate::maintenance::{Maintenance, Report, remove_litter};
 use crate::options::StoreOptions;
 use crate::recent::{Finding, RecentTier};
+use crate::retention::{Tombstone, Tombstones};
 use crate::seal::Sealer;
 use crate::snapshot::{Published, View};
 use crate::statistics::DamageStatistics;
@@ -34,7 +34,7 @@ struct Opened {
     table: Table,
     committed: u64,
     files: ColdTier,
-    tombstones: BTreeMap<String, i64>,
+    tombstones: Tombstones,
 }
 
 /// What opening found on the disk beside the table.
@@ -204,6 +204,18 @@ fn start_log(
     Ok(Arc::new(log))
 }
 
+async fn tombstones(table: &Table) -> Result<Tombstones, DeltaTableError> {
+    let left = table.tombstones().await?.into_iter();
+    let tombstones = left.map(|(name, left_unix_milli)| {
+        let tombstone = Tombstone {
+            left_unix_milli,
+            file: None,
+        };
+        (name, tombstone)
+    });
+    Ok(tombstones.collect())
+}
+
 async fn open_table(
     options: &StoreOptions,
     directory: &Arc<Directory>,
@@ -214,7 +226,7 @@ async fn open_table(
         Ok(Opened {
             committed: table.committed().await?,
             files: table.files()?,
-            tombstones: table.tombstones().await?,
+            tombstones: tombstones(&table).await?,
             table,
         })
     };
