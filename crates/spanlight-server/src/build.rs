@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use spanlight_query::{QueryEngine, QueryLimits};
-use spanlight_store::{FsyncPolicy, Store, StoreOptions};
+use spanlight_store::{ColdLocation, FsyncPolicy, Store, StoreOptions};
 
 use crate::addresses::Addresses;
 use crate::app::App;
@@ -26,7 +26,7 @@ pub(crate) struct Parts {
 
 /// Opens the store and wires the parts together. `addresses` is what the server listens on.
 pub(crate) async fn build(settings: &Settings, addresses: &Addresses) -> Result<Parts, StartError> {
-    let store = Store::open(store_options(settings)).await?;
+    let store = Store::open(store_options(settings)?).await?;
     let limits = &settings.limits;
     let admission = Arc::new(Admission::new(limits.in_flight_bytes.bytes()));
     let metrics = Arc::new(Metrics::new(store.clone(), Arc::clone(&admission)));
@@ -42,7 +42,7 @@ pub(crate) async fn build(settings: &Settings, addresses: &Addresses) -> Result<
     })
 }
 
-fn store_options(settings: &Settings) -> StoreOptions {
+fn store_options(settings: &Settings) -> Result<StoreOptions, StartError> {
     let storage = &settings.storage;
     let mut options = StoreOptions::new(storage.data_dir.clone());
     options.fsync = match storage.fsync {
@@ -55,7 +55,11 @@ fn store_options(settings: &Settings) -> StoreOptions {
     options.disk_bytes = storage.max_disk.map(|size| size.0);
     options.recent_bytes = storage.recent_max.0;
     options.tombstone_grace = storage.vacuum_grace;
-    options
+    options.cache_bytes = storage.cache_max.0;
+    if let Some(url) = &storage.cold_url {
+        options.cold = ColdLocation::from_url(url, &storage.cold_options.0)?;
+    }
+    Ok(options)
 }
 
 fn query_limits(settings: &Settings) -> QueryLimits {

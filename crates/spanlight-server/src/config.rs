@@ -4,6 +4,7 @@
 //! (`SPANLIGHT_SECTION__KEY`) and `--set section.key=value`. Whatever is unknown or does not fit is an error that
 //! says where it stands. What the settings do is up to those who read them.
 
+mod cold;
 mod error;
 mod layers;
 mod origin;
@@ -12,6 +13,7 @@ mod registry;
 mod value;
 mod warning;
 
+pub use cold::ColdOptions;
 pub use error::{ConfigError, Place};
 pub use layers::{Override, Sources};
 pub use origin::Origin;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use spanlight_store::OpenError;
+use spanlight_store::{LocationError, OpenError};
 
 /// Why a server does not start. The messages say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// `storage.cold_url` or `storage.cold_options` names no place for a table.
+    #[error("storage.cold_url: {0}")]
+    Cold(#[from] LocationError),
     /// `addresses.json` cannot be written.
     #[error("cannot write {}", path.display())]
     Addresses {

@@ -49,6 +49,11 @@ impl Readiness {
                 .flush_failure
                 .into_iter()
                 .map(|reason| format!("spans do not move on to the table: {reason}"))
+                .chain(health.cold_outage.map(|reason| {
+                    format!(
+                        "the cold table cannot be reached, spans stay on this machine: {reason}"
+                    )
+                }))
                 .chain(of_settings)
                 .collect(),
         }

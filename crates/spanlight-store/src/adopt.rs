@@ -9,12 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use deltalake_core::DeltaTableError;
 use tokio::task;
 
 use crate::cold::ColdFile;
 use crate::cold::catalogue::Catalogue;
-use crate::cold::table::Change;
+use crate::cold::table::{Change, TableError};
 use crate::error::FlushError;
 use crate::maintenance::{Maintenance, nanos};
 use crate::recent::RecentFile;
@@ -57,13 +56,14 @@ impl Maintenance {
     }
 
     async fn try_adopt(&mut self, due: &[RecentFile]) -> Result<(), FlushError> {
+        self.table.check_open().map_err(FlushError::Commit)?;
         self.settle().await?;
         let through = due.last().map_or(0, |recent| recent.range.last);
         let mut columns = Catalogue::default();
         for recent in due {
             columns = columns.union(&recent.file.columns).unwrap_or(columns);
         }
-        let commit_error = |error: DeltaTableError| FlushError::Commit(error.to_string());
+        let commit_error = |error: TableError| FlushError::Commit(error.to_string());
         let added = self.table.add_columns(&columns).await;
         added.map_err(commit_error)?;
         let placed = self.place(due).await?;

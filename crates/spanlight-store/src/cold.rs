@@ -1,5 +1,6 @@
 //! The cold tier: Parquet files in a Delta table. `cold/TABLE.md` describes the table.
 
+pub(crate) mod cache;
 pub(crate) mod catalogue;
 mod decode;
 mod encode;
@@ -10,6 +11,7 @@ mod object_store;
 mod order;
 mod promote;
 pub(crate) mod read;
+pub(crate) mod remote;
 pub(crate) mod schema;
 pub(crate) mod source;
 mod statistics;
@@ -150,4 +152,6 @@ impl FileTimes {
 pub(crate) struct ColdTier {
     pub(crate) files: Arc<Vec<Arc<ColdFile>>>,
     pub(crate) version: u64,
+    /// Why nothing is known of the table, for those who ask for its spans.
+    pub(crate) missing: Option<Arc<str>>,
 }

@@ -7,18 +7,24 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::cold::remote::ColdLocation;
 use crate::disk::{Disk, Lock, read_all, write_atomically};
 use crate::error::OpenError;
 
 /// The format of the directory that this version writes, and the newest that it reads.
 const FORMAT: u32 = 2;
+/// The lock of a table outside the data directory. Delta's tools pass over names that begin with an underscore.
+const TABLE_LOCK: &str = "_spanlight.lock";
 
 /// A data directory that is ours until this is dropped.
 pub(crate) struct Directory {
     pub(crate) root: PathBuf,
     /// Names this directory in the commits to the table, so that the log knows which of them are its own.
     pub(crate) app_id: String,
-    _lock: Box<dyn Any + Send + Sync>,
+    /// Where the table is; for a remote one, what stands for it in paths.
+    cold: PathBuf,
+    is_cold_remote: bool,
+    _locks: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl fmt::Debug for Directory {
@@ -33,52 +39,55 @@ impl fmt::Debug for Directory {
 
 impl Directory {
     /// Makes the directory when it is missing, takes its lock, and checks its format.
-    pub(crate) fn open(disk: &dyn Disk, root: &Path) -> Result<Self, OpenError> {
-        let writable = |path: PathBuf| {
-            move |source: io::Error| OpenError::NotWritable {
-                path: path.clone(),
-                source,
-            }
-        };
-        disk.create_dir_all(root)
-            .map_err(writable(root.to_owned()))?;
-        let lock_path = root.join("lock");
-        let lock = disk
-            .lock(&lock_path, &std::process::id().to_string())
-            .map_err(writable(lock_path))?;
-        let lock = match lock {
-            Lock::Held(lock) => lock,
-            Lock::Taken(by) => {
-                return Err(OpenError::Locked {
-                    path: root.to_owned(),
-                    pid: by.trim().parse().ok(),
-                });
-            }
-        };
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        root: &Path,
+        location: &ColdLocation,
+    ) -> Result<Self, OpenError> {
+        let mut locks = vec![lock(disk, root, "lock")?];
         let app_id = match read_format(disk, root)? {
             Some(app_id) => app_id,
             None => {
                 let app_id = format!("spanlight-{}", uuid::Uuid::new_v4());
-                write_format(disk, root, &app_id).map_err(writable(format_path(root)))?;
+                write_format(disk, root, &app_id).map_err(not_writable(&format_path(root)))?;
                 app_id
             }
         };
+        let own = root.join("cold");
+        let cold = match location {
+            ColdLocation::DataDir | ColdLocation::Objects(_) => own.clone(),
+            ColdLocation::Directory(path) => {
+                locks.push(lock(disk, path, TABLE_LOCK)?);
+                path.clone()
+            }
+        };
+        let is_cold_remote = matches!(location, ColdLocation::Objects(_));
+        if is_cold_remote || cold != own {
+            refuse_left_table(disk, &own)?;
+        }
         let directory = Self {
             root: root.to_owned(),
             app_id,
-            _lock: lock,
+            cold,
+            is_cold_remote,
+            _locks: locks,
         };
-        directory.prepare(disk).map_err(writable(root.to_owned()))?;
+        directory.prepare(disk).map_err(not_writable(root))?;
         Ok(directory)
     }
 
     /// Makes the folders, and makes every name that recovery will rely on durable: a name that is only in the page
     /// cache may be gone after the next power cut, and what it replaced with it.
     fn prepare(&self, disk: &dyn Disk) -> io::Result<()> {
-        for folder in [self.log(), self.recent(), self.cold(), self.table_log()] {
-            disk.create_dir_all(&folder)?;
+        disk.create_dir_all(&self.log())?;
+        disk.create_dir_all(&self.recent())?;
+        if self.is_cold_remote {
+            disk.create_dir_all(&self.upload())?;
+        } else {
+            disk.create_dir_all(&self.cold())?;
+            disk.create_dir_all(&self.table_log())?;
+            self.sync_table(disk)?;
         }
-        self.sync_table(disk)?;
         disk.sync_dir(&self.log())?;
         disk.sync_dir(&self.recent())?;
         disk.sync_dir(&self.root)
@@ -97,8 +106,23 @@ impl Directory {
         self.root.join("damaged")
     }
 
+    /// Whether the table is on an object store.
+    pub(crate) fn is_cold_remote(&self) -> bool {
+        self.is_cold_remote
+    }
+
+    /// The cache of remote files.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// Files on their way to a remote table.
+    pub(crate) fn upload(&self) -> PathBuf {
+        self.root.join("upload")
+    }
+
     pub(crate) fn cold(&self) -> PathBuf {
-        self.root.join("cold")
+        self.cold.clone()
     }
 
     /// Makes the names of the table's files and commits durable.
@@ -109,6 +133,45 @@ impl Directory {
 
     pub(crate) fn table_log(&self) -> PathBuf {
         self.cold().join("_delta_log")
+    }
+}
+
+fn not_writable(path: &Path) -> impl Fn(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::NotWritable {
+        path: path.clone(),
+        source,
+    }
+}
+
+/// Makes a directory when it is missing, and takes its lock.
+fn lock(
+    disk: &dyn Disk,
+    directory: &Path,
+    name: &str,
+) -> Result<Box<dyn Any + Send + Sync>, OpenError> {
+    disk.create_dir_all(directory)
+        .map_err(not_writable(directory))?;
+    let path = directory.join(name);
+    let lock = disk
+        .lock(&path, &std::process::id().to_string())
+        .map_err(not_writable(&path))?;
+    match lock {
+        Lock::Held(lock) => Ok(lock),
+        Lock::Taken(by) => Err(OpenError::Locked {
+            path: directory.to_owned(),
+            pid: by.trim().parse().ok(),
+        }),
+    }
+}
+
+/// A table below the data directory would be invisible while another place is set.
+fn refuse_left_table(disk: &dyn Disk, own: &Path) -> Result<(), OpenError> {
+    match disk.list(&own.join("_delta_log")) {
+        Ok(entries) if !entries.is_empty() => Err(OpenError::LeftTable {
+            path: own.to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 

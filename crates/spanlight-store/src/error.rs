@@ -59,6 +59,18 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// Another place is set for the table, and there is one below the data directory.
+    #[error(
+        "there is a table in {}, and storage.cold_url names another place; copy that directory there while no Spanlight runs, and remove it, or leave storage.cold_url out",
+        path.display()
+    )]
+    LeftTable {
+        /// The table that would not be seen.
+        path: PathBuf,
+    },
+    /// The remote table cannot be used.
+    #[error("cannot open the table of the cold tier: {0}")]
+    Remote(String),
     /// The table of the cold tier could not be loaded or created.
     #[error("cannot open the table of the cold tier in {}: {reason}", path.display())]
     Table {

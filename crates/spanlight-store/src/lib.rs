@@ -26,6 +26,7 @@ mod statistics;
 mod store;
 
 pub use clock::{Clock, SystemClock};
+pub use cold::remote::{ColdLocation, LocationError, ObjectLocation};
 pub use error::{AppendError, FlushError, OpenError, ReadError};
 pub use options::{FsyncPolicy, StoreOptions};
 pub use scan::{
@@ -34,7 +35,7 @@ pub use scan::{
 };
 pub use snapshot::Snapshot;
 pub use statistics::{
-    ColdStatistics, DamageStatistics, ExpiredStatistics, FlushStatistics, Health, HotStatistics,
-    LogStatistics, RecentStatistics, SealStatistics, Statistics,
+    CacheStatistics, ColdStatistics, DamageStatistics, ExpiredStatistics, FlushStatistics, Health,
+    HotStatistics, LogStatistics, RecentStatistics, SealStatistics, Statistics,
 };
 pub use store::Store;

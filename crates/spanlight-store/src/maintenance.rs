@@ -20,7 +20,7 @@ use crate::disk::is_temporary;
 use crate::error::FlushError;
 use crate::log::writer::LogWriter;
 use crate::options::StoreOptions;
-use crate::retention::Tombstones;
+use crate::retention::{Tombstones, tombstones};
 use crate::snapshot::{Published, View};
 use crate::statistics::{ExpiredStatistics, FlushStatistics, SealStatistics};
 
@@ -86,7 +86,12 @@ pub(crate) enum Request {
 
 impl Maintenance {
     /// Works until the store closes.
-    pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+    pub(crate) async fn run(mut self, requests: mpsc::Receiver<Request>) {
+        self.work(requests).await;
+        self.table.close().await;
+    }
+
+    async fn work(&mut self, mut requests: mpsc::Receiver<Request>) {
         let sealed = Arc::clone(&self.sealed);
         let mut failed_at: Option<Instant> = None;
         loop {
@@ -105,6 +110,7 @@ impl Maintenance {
             };
             // A disk that just failed is not asked again at once.
             let pause = failed_at.is_some_and(|at| at.elapsed() < self.options.probe_interval);
+            self.find_table().await;
             if reply.is_some() || !pause {
                 failed_at = self.adopt(false).await.is_err().then(Instant::now);
             }
@@ -117,13 +123,25 @@ impl Maintenance {
         }
     }
 
+    /// Reads a remote table that was away when the store was opened.
+    async fn find_table(&mut self) {
+        if self.table.is_read() || self.table.check_open().is_err() {
+            return;
+        }
+        let found = self.settle().await;
+        let failure = found.err().map(|error| Arc::new(error.to_string()));
+        self.report.adopt_failure.store(failure);
+    }
+
     /// After a commit of unknown outcome: reads the table again, makes what is found durable, and adopts it.
     pub(crate) async fn settle(&mut self) -> Result<(), FlushError> {
         if !self.table.is_doubtful() {
             return Ok(());
         }
-        let commit_error = |error: DeltaTableError| FlushError::Commit(error.to_string());
-        self.table.reload().await.map_err(commit_error)?;
+        self.table.check_open().map_err(FlushError::Commit)?;
+        let is_first = !self.table.is_read();
+        let reloaded = self.table.reload().await;
+        reloaded.map_err(|error| FlushError::Commit(error.to_string()))?;
         let disk = Arc::clone(&self.options.disk);
         let directory = Arc::clone(&self.directory);
         let synced = task::spawn_blocking(move || directory.sync_table(disk.as_ref())).await;
@@ -132,6 +150,18 @@ impl Maintenance {
             // The commit may be visible and still be lost: nothing may be built on it.
             self.table.doubt();
             return Err(FlushError::Commit(error.to_string()));
+        }
+        let commit_error = |error: DeltaTableError| FlushError::Commit(error.to_string());
+        if is_first {
+            self.tombstones = tombstones(&self.table).await.map_err(commit_error)?;
+            let columns = self.table.catalogue();
+            self.published.update(|view| View {
+                catalogue: view
+                    .catalogue
+                    .union(&columns)
+                    .map_or_else(|| Arc::clone(&view.catalogue), Arc::new),
+                ..view.clone()
+            });
         }
         let through = self.table.committed().await.map_err(commit_error)?;
         self.publish(through)
@@ -204,6 +234,7 @@ fn keep_known(before: &ColdTier, after: &ColdTier) -> ColdTier {
     ColdTier {
         files: Arc::new(files.collect()),
         version: after.version,
+        missing: after.missing.clone(),
     }
 }
 
@@ -222,13 +253,16 @@ pub(crate) fn remove_litter(
     let is_known = |name: &str| {
         tombstones.contains_key(name) || files.files.iter().any(|file| file.name == name)
     };
-    let folders = [
-        directory.root.clone(),
-        directory.log(),
-        directory.recent(),
-        directory.cold(),
-        directory.table_log(),
-    ];
+    let mut folders = vec![directory.root.clone(), directory.log(), directory.recent()];
+    if directory.is_cold_remote() {
+        folders.push(directory.upload());
+    } else {
+        folders.push(directory.table_log());
+    }
+    // Where the table could not be read, nothing tells its files from litter.
+    if files.missing.is_none() {
+        folders.push(directory.cold());
+    }
     for folder in folders {
         let is_table = folder == directory.cold();
         let litter =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::cold::remote::ColdLocation;
 use crate::disk::{Disk, LocalDisk};
 
 /// When the log is synced to the disk.
@@ -23,6 +24,12 @@ pub enum FsyncPolicy {
 pub struct StoreOptions {
     /// The directory that the store owns. Made when it is missing.
     pub data_dir: PathBuf,
+    /// Where the cold table is.
+    pub cold: ColdLocation,
+    /// Bytes of remote files that are kept on the local disk, for those who read them again.
+    pub cache_bytes: u64,
+    /// How long a server's claim on a remote table holds that it does not renew.
+    pub lease_term: Duration,
     /// When the log is synced.
     pub fsync: FsyncPolicy,
     /// Bytes of memory that spans may take before they are in a file; all of it refuses new spans.
@@ -60,6 +67,9 @@ impl StoreOptions {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            cold: ColdLocation::DataDir,
+            cache_bytes: 1 << 30,
+            lease_term: Duration::from_secs(30),
             fsync: FsyncPolicy::Always,
             hot_bytes: 192 << 20,
             seal_bytes: 64 << 20,

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use deltalake_core::DeltaTableError;
+
 use crate::cold::ColdFile;
-use crate::cold::table::Change;
+use crate::cold::table::{Change, Table};
 use crate::error::FlushError;
 use crate::maintenance::{Maintenance, nanos};
 use crate::snapshot::View;
@@ -33,6 +35,19 @@ impl Tombstone {
 /// Files that left the table and are still on the disk, by name.
 pub(crate) type Tombstones = BTreeMap<String, Tombstone>;
 
+/// What the table says has left it.
+pub(crate) async fn tombstones(table: &Table) -> Result<Tombstones, DeltaTableError> {
+    let left = table.tombstones().await?.into_iter();
+    let tombstones = left.map(|(name, left_unix_milli)| {
+        let tombstone = Tombstone {
+            left_unix_milli,
+            file: None,
+        };
+        (name, tombstone)
+    });
+    Ok(tombstones.collect())
+}
+
 /// Why spans are deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reason {
@@ -43,6 +58,9 @@ enum Reason {
 impl Maintenance {
     /// Takes files out of the table whose youngest span is too old, or for which there is no room any more.
     pub(crate) async fn expire(&mut self) {
+        if self.table.check_open().is_err() {
+            return;
+        }
         let view = self.published.load();
         let old = self.too_old(&view);
         self.delete(old, Reason::Age).await;
@@ -64,7 +82,9 @@ impl Maintenance {
 
     /// The oldest files, until the rest fits.
     fn too_many(&self, view: &View) -> Vec<Arc<ColdFile>> {
-        let Some(limit) = self.options.disk_bytes else {
+        // Files on an object store take no room here.
+        let limit = self.options.disk_bytes;
+        let Some(limit) = limit.filter(|_| !self.directory.is_cold_remote()) else {
             return Vec::new();
         };
         let mut used = self.used_bytes(view);
@@ -83,7 +103,10 @@ impl Maintenance {
 
     /// Bytes on the disk that are not about to be removed.
     fn used_bytes(&self, view: &View) -> u64 {
-        let cold: u64 = view.cold.files.iter().map(|file| file.bytes).sum();
+        let cold = match self.directory.is_cold_remote() {
+            true => 0,
+            false => view.cold.files.iter().map(|file| file.bytes).sum(),
+        };
         cold + view.recent.bytes() + self.log.statistics().bytes
     }
 
@@ -168,6 +191,10 @@ impl Maintenance {
             (is_full || tombstone.left_unix_milli <= before) && !tombstone.is_read()
         });
         let due: Vec<String> = due.map(|(name, _)| name.clone()).collect();
+        // Only who has the table knows that nobody needs its files.
+        if due.is_empty() || self.table.check_ours().await.is_err() {
+            return;
+        }
         let cold = self.directory.cold();
         self.remove_files(due.iter().map(|name| cold.join(name)).collect())
             .await;

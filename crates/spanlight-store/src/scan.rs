@@ -13,7 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use spanlight_model::{SpanBatch, TraceId};
 
 use crate::cold::read::FileReader;
-use crate::cold::{ColdFile, read};
+use crate::cold::{ColdFile, FileTimes, read};
 use crate::error::ReadError;
 use crate::hot::{HotBatch, TimeBounds};
 pub use filter::{Comparison, Field, Filter, Literal, Predicate, Test, TextTest};
@@ -213,6 +213,9 @@ pub struct Scan {
     pub report: Arc<ScanReport>,
 }
 
+/// What messages call a table of which nothing is known.
+const MISSING_TABLE: &str = "the cold table";
+
 /// A part of a snapshot that is read on its own, in parallel with others: some batches in memory, or a part of a file.
 #[derive(Debug)]
 pub struct Partition {
@@ -231,6 +234,8 @@ enum Source {
         file: Arc<ColdFile>,
         request: Arc<ScanRequest>,
     },
+    /// Nothing is known of the table, for this reason.
+    Missing(Arc<str>),
 }
 
 impl Partition {
@@ -310,6 +315,17 @@ impl Partition {
         })
     }
 
+    /// A table that nothing is known of: reading it fails, so that whoever does says what is missing.
+    pub(crate) fn of_missing_table(reason: &Arc<str>, report: &Arc<ScanReport>) -> Self {
+        Self {
+            source: Source::Missing(Arc::clone(reason)),
+            trace_ids: None,
+            times: FileTimes::ANY.bounds(),
+            spans: 0,
+            report: Arc::clone(report),
+        }
+    }
+
     /// The spans, a batch at a time. Files are read on blocking threads; dropping the stream ends the reading.
     #[must_use]
     pub fn stream(self) -> BoxStream<'static, Result<SpanBatch, ReadError>> {
@@ -337,6 +353,11 @@ impl Partition {
                     .inspect_ok(move |batch| report.spans.read(batch.num_spans() as u64))
                     .boxed()
             }
+            Source::Missing(reason) => stream::iter([Err(ReadError::Disk {
+                file: MISSING_TABLE.to_owned(),
+                reason: reason.to_string(),
+            })])
+            .boxed(),
         }
     }
 
@@ -346,6 +367,7 @@ impl Partition {
         match &self.source {
             Source::Hot(batches) => format!("hot: {} batches", batches.len()),
             Source::Cold { file, .. } => file.label(),
+            Source::Missing(_) => MISSING_TABLE.to_owned(),
         }
     }
 

@@ -84,8 +84,10 @@ impl Snapshot {
         let files = recent.chain(self.view.cold.files.iter());
         let files =
             files.filter_map(|file| Partition::of_cold(&self.reader, file, &request, &report));
+        let missing = self.view.cold.missing.iter();
+        let missing = missing.map(|reason| Partition::of_missing_table(reason, &report));
         Scan {
-            partitions: hot.chain(files).collect(),
+            partitions: hot.chain(files).chain(missing).collect(),
             report: Arc::clone(&report),
         }
     }

@@ -9,6 +9,8 @@ pub struct Health {
     pub unwritable: Option<String>,
     /// Why the last move from memory to the recent level, or from there to the cold tier, failed; `None` when both succeeded.
     pub flush_failure: Option<String>,
+    /// Why the object store of the cold table cannot be reached; `None` when it answers, or there is none.
+    pub cold_outage: Option<String>,
 }
 
 impl Health {
@@ -30,6 +32,8 @@ pub struct Statistics {
     pub recent: RecentStatistics,
     /// The Delta table.
     pub cold: ColdStatistics,
+    /// The local copy of a remote table.
+    pub cache: CacheStatistics,
     /// Moves from memory to the recent level.
     pub seal: SealStatistics,
     /// Moves from the recent level to the cold tier.
@@ -89,6 +93,21 @@ pub struct RecentStatistics {
     pub spans: u64,
     /// Bytes at which memory is not emptied any more.
     pub bytes_max: u64,
+}
+
+/// Blocks of remote files on the local disk. All 0 for a local table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheStatistics {
+    /// Bytes.
+    pub bytes: u64,
+    /// Bytes that it may take.
+    pub bytes_max: u64,
+    /// Blocks that were there (counter).
+    pub hits: u64,
+    /// Blocks that had to be fetched (counter).
+    pub misses: u64,
+    /// Blocks that made room for others (counter).
+    pub evictions: u64,
 }
 
 /// The Delta table.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::{Budget, Reservation};
 use crate::cold::read::FileReader;
+use crate::cold::remote::table::RemoteTable;
 use crate::error::{AppendError, FlushError};
 use crate::hot::Summary;
 use crate::log::codec;
@@ -42,6 +43,7 @@ struct Inner {
     damage: DamageStatistics,
     report: Arc<Report>,
     reader: FileReader,
+    remote: Option<RemoteTable>,
     seals: mpsc::Sender<SealRequest>,
     requests: mpsc::Sender<Request>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -159,6 +161,7 @@ impl Store {
         Health {
             unwritable: self.inner.log.unwritable().map(|reason| (*reason).clone()),
             flush_failure: flush_failure.or_else(stopped),
+            cold_outage: self.inner.remote.as_ref().and_then(RemoteTable::outage),
         }
     }
 
@@ -189,6 +192,11 @@ impl Store {
                 table_version: view.cold.version,
             },
             expired: counters.expired,
+            cache: self
+                .inner
+                .remote
+                .as_ref()
+                .map_or_else(Default::default, RemoteTable::cache_statistics),
             seal: counters.seal,
             flush: counters.flush,
             damage: self.inner.damage.clone(),

@@ -1,6 +1,7 @@
 //! Spans to store, what a store has, and a disk that forgets.
 
 pub(crate) mod disk;
+pub(crate) mod objects;
 
 use std::collections::BTreeMap;
 

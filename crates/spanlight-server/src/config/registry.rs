@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cold::ColdOptions;
 use super::error::Place;
 use super::origin::Origin;
 use super::value::{Address, ByteSize, Fsync, Kind, LogFormat, LogLevel, Raw};
@@ -126,6 +127,12 @@ settings! {
     storage: Storage {
         /// The directory that holds everything.
         data_dir: PathBuf = PathBuf::from("spanlight-data"),
+        /// Where the table is: `s3://bucket/prefix`, `gs://…`, `az://…` or `file:///directory`; `off` is below data_dir.
+        cold_url: Option<String> = None,
+        /// What else there is to know of that place, as `name=value`; secrets belong into the environment (`AWS_…`).
+        cold_options: ColdOptions = ColdOptions::default(),
+        /// Disk space for a copy of what was read of a table on an object store.
+        cache_max: ByteSize = ByteSize::mebibytes(1024),
         /// How long every span stays in memory and in local files before it moves to the table.
         hot_window: Duration = Duration::from_secs(15 * 60),
         /// How long spans are kept after they were received; `off` keeps them for ever.

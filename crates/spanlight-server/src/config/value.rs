@@ -282,7 +282,7 @@ pub(crate) fn write_duration(duration: Duration) -> String {
     format!("{milliseconds}ms")
 }
 
-fn text(raw: &Raw) -> Option<&str> {
+pub(super) fn text(raw: &Raw) -> Option<&str> {
     match raw {
         Raw::Text(text) => Some(text.trim()),
         Raw::List(_) => None,

@@ -9,8 +9,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use spanlight_store::{
-    ColdStatistics, ExpiredStatistics, FlushStatistics, HotStatistics, LogStatistics,
-    RecentStatistics, SealStatistics, Store,
+    CacheStatistics, ColdStatistics, ExpiredStatistics, FlushStatistics, HotStatistics,
+    LogStatistics, RecentStatistics, SealStatistics, Store,
 };
 
 use crate::receive::Admission;
@@ -41,6 +41,11 @@ impl Collector for Present {
             "1 when the log takes spans",
             u64::from(self.store.health().is_writable()),
         )?;
+        out.gauge(
+            "store_cold_reachable",
+            "0 while the object store of the table does not answer",
+            u64::from(self.store.health().cold_outage.is_none()),
+        )?;
         let statistics = self.store.statistics();
         out.hot(&statistics.hot)?;
         out.log(&statistics.log)?;
@@ -48,6 +53,7 @@ impl Collector for Present {
         out.expired(&statistics.expired)?;
         out.recent(&statistics.recent)?;
         out.seal(&statistics.seal)?;
+        out.cache(&statistics.cache)?;
         out.flush(&statistics.flush)?;
         out.gauge(
             "store_damaged_records",
@@ -215,6 +221,34 @@ impl Writer<'_> {
             "store_repeated_spans",
             "Spans that were repeats of others when they were moved",
             seal.repeated_spans,
+        )
+    }
+
+    fn cache(&mut self, cache: &CacheStatistics) -> fmt::Result {
+        self.gauge(
+            "store_cache_bytes",
+            "Bytes of a remote table that are kept here",
+            cache.bytes,
+        )?;
+        self.gauge(
+            "store_cache_limit_bytes",
+            "Bytes that they may take",
+            cache.bytes_max,
+        )?;
+        self.counter(
+            "store_cache_hits",
+            "Blocks of remote files that were here",
+            cache.hits,
+        )?;
+        self.counter(
+            "store_cache_misses",
+            "Blocks of remote files that were fetched",
+            cache.misses,
+        )?;
+        self.counter(
+            "store_cache_evictions",
+            "Blocks of remote files that made room for others",
+            cache.evictions,
         )
     }
 

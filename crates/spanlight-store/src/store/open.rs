@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use deltalake_core::DeltaTableError;
 use tokio::sync::{Notify, mpsc};
@@ -12,7 +13,8 @@ use super::{Inner, Store};
 use crate::budget::Budget;
 use crate::cold::ColdTier;
 use crate::cold::read::FileReader;
-use crate::cold::table::Table;
+use crate::cold::remote::table::RemoteTable;
+use crate::cold::table::{Place, Table, TableError};
 use crate::directory::Directory;
 use crate::error::OpenError;
 use crate::hot::{HotBatch, HotTier, Parts, Summary};
@@ -21,7 +23,7 @@ use crate::log::writer::{LogWriter, WriterOptions};
 use crate::maintenance::{Maintenance, Report, remove_litter};
 use crate::options::StoreOptions;
 use crate::recent::{Finding, RecentTier};
-use crate::retention::{Tombstone, Tombstones};
+use crate::retention::{Tombstones, tombstones};
 use crate::seal::Sealer;
 use crate::snapshot::{Published, View};
 use crate::statistics::DamageStatistics;
@@ -48,12 +50,14 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory and what to do.
-    pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
+    pub async fn open(mut options: StoreOptions) -> Result<Self, OpenError> {
         let root = absolute(&options)?;
         let disk = Arc::clone(&options.disk);
-        let directory = blocking(move || Directory::open(disk.as_ref(), &root)).await?;
+        let cold = options.cold.clone();
+        let directory = blocking(move || Directory::open(disk.as_ref(), &root, &cold)).await?;
         let directory = Arc::new(directory);
-        let opened = open_table(&options, &directory).await?;
+        let remote = RemoteTable::attach(&mut options, &directory).await?;
+        let opened = open_table(&options, &directory, remote.as_ref()).await?;
         let found = {
             let options = options.clone();
             let directory = Arc::clone(&directory);
@@ -66,7 +70,7 @@ impl Store {
             })
             .await?
         };
-        start(options, directory, opened, found)
+        start(options, directory, remote, opened, found)
     }
 }
 
@@ -93,6 +97,7 @@ fn find(options: &StoreOptions, directory: &Directory, committed: u64) -> Result
 fn start(
     options: StoreOptions,
     directory: Arc<Directory>,
+    remote: Option<RemoteTable>,
     opened: Opened,
     found: Found,
 ) -> Result<Store, OpenError> {
@@ -144,6 +149,7 @@ fn start(
             damage,
             report,
             reader,
+            remote,
             seals,
             requests,
             tasks: Mutex::new(vec![sealer, maintenance]),
@@ -204,25 +210,37 @@ fn start_log(
     Ok(Arc::new(log))
 }
 
-async fn tombstones(table: &Table) -> Result<Tombstones, DeltaTableError> {
-    let left = table.tombstones().await?.into_iter();
-    let tombstones = left.map(|(name, left_unix_milli)| {
-        let tombstone = Tombstone {
-            left_unix_milli,
-            file: None,
-        };
-        (name, tombstone)
-    });
-    Ok(tombstones.collect())
-}
-
 async fn open_table(
     options: &StoreOptions,
     directory: &Arc<Directory>,
+    remote: Option<&RemoteTable>,
 ) -> Result<Opened, OpenError> {
+    let table_error = |error: TableError| OpenError::Table {
+        path: directory.cold(),
+        reason: error.to_string(),
+    };
+    let table = match remote {
+        Some(remote) => remote.open(options, directory).await?,
+        None => {
+            let place = Place::local(Arc::clone(&options.disk), directory);
+            let table = Table::open(place, Duration::ZERO).await;
+            table.map_err(table_error)?
+        }
+    };
+    if !table.is_read() {
+        // Spans are taken all the same; the table follows when its store answers.
+        let reason = remote.and_then(RemoteTable::outage);
+        return Ok(Opened {
+            table,
+            committed: 0,
+            files: ColdTier {
+                missing: Some(reason.unwrap_or_default().into()),
+                ..ColdTier::default()
+            },
+            tombstones: Tombstones::new(),
+        });
+    }
     let open = async {
-        let disk = Arc::clone(&options.disk);
-        let table = Table::open(disk, directory).await?;
         Ok(Opened {
             committed: table.committed().await?,
             files: table.files()?,
@@ -231,10 +249,7 @@ async fn open_table(
         })
     };
     open.await
-        .map_err(|error: DeltaTableError| OpenError::Table {
-            path: directory.cold(),
-            reason: error.to_string(),
-        })
+        .map_err(|error: DeltaTableError| table_error(error.into()))
 }
 
 fn absolute(options: &StoreOptions) -> Result<PathBuf, OpenError> {

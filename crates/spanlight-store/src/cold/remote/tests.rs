@@ -1,0 +1,1 @@
+//! Remote tables, on a store in memory that can be switched off.
