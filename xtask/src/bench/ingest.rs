@@ -63,10 +63,26 @@ struct Run {
 
 /// What one sender, or all of them, saw during the measurement.
 #[derive(Debug, Default)]
-struct Seen {
-    acks: Vec<Duration>,
+pub(super) struct Seen {
+    /// Sorted at the end. Where there is a rate: since the request was due.
+    pub(super) acks: Vec<Duration>,
     /// Answers that told the sender to come back later.
-    busy: u64,
+    pub(super) busy: u64,
+}
+
+impl Options {
+    /// A measurement at a given rate, everything else as it is without options.
+    pub(super) fn at_rate(rate: u64, seconds: u64) -> Self {
+        Self {
+            seconds,
+            warm_up: 3,
+            connections: 4,
+            rate: Some(rate),
+            traces_per_request: 100,
+            set: Vec::new(),
+            debug: false,
+        }
+    }
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -77,15 +93,23 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         launch = launch.set(setting);
     }
     let mut server = launch.start()?;
-    let run = Run::new(options, server.addresses.otlp_http);
+    let (seen, elapsed, cpu) = send(options, &server)?;
+    server.check_alive()?;
+    let memory = proc::resident_memory_max(server.id())?;
+    report(options, &seen, elapsed, cpu, memory);
+    server.stop()
+}
 
-    let (seen, elapsed, cpu) = thread::scope(|scope| -> Result<_> {
+/// Sends as the options say; what was seen, how long it took, and the CPU time that the server took.
+pub(super) fn send(options: &Options, server: &Server) -> Result<(Seen, Duration, Duration)> {
+    let run = Run::new(options, server.addresses.otlp_http);
+    thread::scope(|scope| -> Result<_> {
         let run = &run;
         let turn = |index| index as f64 / options.connections as f64;
         let senders: Vec<_> = (0..options.connections)
             .map(|index| scope.spawn(move || run.send(turn(index))))
             .collect();
-        let measured = measure(options, run, &server);
+        let measured = measure(options, run, server);
         run.done.store(true, Ordering::Relaxed);
         let mut seen = Seen::default();
         for sender in senders {
@@ -96,13 +120,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             seen.acks.extend(one.acks);
             seen.busy += one.busy;
         }
+        seen.acks.sort();
         let (elapsed, cpu) = measured?;
         Ok((seen, elapsed, cpu))
-    })?;
-    server.check_alive()?;
-    let memory = proc::resident_memory_max(server.id())?;
-    report(options, seen, elapsed, cpu, memory);
-    server.stop()
+    })
 }
 
 /// Lets the senders warm up, then measures; returns the time and the server's CPU time of the measurement.
@@ -200,8 +221,7 @@ impl Run {
     }
 }
 
-fn report(options: &Options, mut seen: Seen, elapsed: Duration, cpu: Duration, memory: u64) {
-    seen.acks.sort();
+fn report(options: &Options, seen: &Seen, elapsed: Duration, cpu: Duration, memory: u64) {
     let spans =
         seen.acks.len() as u64 * u64::from(options.traces_per_request) * SPANS_PER_TRACE as u64;
     let rate = (spans as f64 / elapsed.as_secs_f64()).round();

@@ -7,6 +7,7 @@ mod classes;
 mod fill;
 mod growth;
 mod mixed;
+mod paced;
 mod probe;
 mod report;
 mod restart;
@@ -36,7 +37,7 @@ pub(crate) struct Options {
     /// Spans to load; 10M, 500k and plain numbers are understood
     #[arg(long, default_value = "10M", value_parser = count)]
     spans: u64,
-    /// Only what has this in its name: ingest, disk, mixed, restart, growth, or a class of queries; may be repeated
+    /// Only what has this in its name: paced, ingest, disk, mixed, restart, growth, or a class of queries; may be repeated
     #[arg(long)]
     only: Vec<String>,
     /// Keep the data in this directory, and use what an earlier run has left there instead of loading again
@@ -73,6 +74,9 @@ const SETTINGS: [&str; 1] = ["storage.hot_window=30s"];
 pub(crate) fn run(options: &Options) -> Result<()> {
     let binary = repository::spanlight(!options.debug)?;
     let mut report = Report::new(options.json);
+    if options.wants("paced") {
+        paced::run(options, &binary, &mut report)?;
+    }
     if options.wants("growth") {
         growth::run(options, &binary, &mut report)?;
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     fill::Filled, mixed::Mixed, probe::Asked, restart::Restarted, settle::Settled, truth::Load,
 };
-use crate::bench::{milliseconds, percentile};
+use crate::bench::{ingest::Seen, milliseconds, percentile};
 
 /// Figures as they come.
 #[derive(Debug)]
@@ -73,6 +73,18 @@ impl Report {
             Budget::AtMost(0.0),
             &asked,
         );
+    }
+
+    pub(super) fn paced(&mut self, rate: u64, seen: &Seen) {
+        let ack = |percent| milliseconds(percentile(&seen.acks, percent));
+        let more = format!(
+            "p50 {}, worst {}, {} told to come back later",
+            ack(50),
+            ack(100),
+            seen.busy
+        );
+        let what = format!("ingest at {rate} spans/s, ack p99, ms");
+        self.line(&what, ack(99), Budget::AtMost(10.0), &more);
     }
 
     pub(super) fn disk(&mut self, load: &Load, bytes: u64) {

@@ -23,7 +23,7 @@ use crate::{
 const SHARE: u64 = 2;
 const VISIBLE_TIME_MAX: Duration = Duration::from_secs(120);
 /// Traces that are looked for after the restart, beside the last ones.
-const SAMPLE: u64 = 200;
+const SAMPLE: u64 = 20;
 
 /// What the restart took.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ fn restart(launch: &Launch, load: &Load) -> Result<Restarted> {
     let last = load.traces.saturating_sub(TRACES_PER_REQUEST)..load.traces;
     let mut wanted: Vec<u64> = (0..SAMPLE)
         .map(|_| random.below(load.traces))
-        .chain(last)
+        .chain(last.step_by(20))
         .collect();
     while !wanted.is_empty() {
         let mut missing = Vec::new();
