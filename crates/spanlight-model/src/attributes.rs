@@ -15,7 +15,7 @@ use arrow_array::{
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
 
-use crate::intern::StringPool;
+use crate::intern::{StringPool, more};
 use crate::schema::{attribute_fields, list_item};
 use crate::value::{AnyValue, ValueError, decode_bytes};
 
@@ -265,6 +265,23 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// An attribute that was appended, to be appended again to another row of the same lists.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    key: i32,
+    kind: i8,
+    number: i64,
+    text: i32,
+}
+
+impl Entry {
+    /// The place of its key among the keys of the batch, in the order of their first appearance.
+    #[must_use]
+    pub fn key_index(&self) -> usize {
+        self.key as usize
+    }
+}
+
 /// Attribute lists that grow. Entries are appended to the open list; closing it makes it the next row.
 #[derive(Debug)]
 pub(crate) struct AttributeLists {
@@ -304,7 +321,7 @@ impl AttributeLists {
     }
 
     /// Appends an entry to the open list.
-    pub(crate) fn push(&mut self, key: &str, value: Value<'_>) {
+    pub(crate) fn push(&mut self, key: &str, value: Value<'_>) -> Entry {
         let (kind, number, text) = value.lanes();
         let key = self.key(key);
         let text = if text.is_empty() {
@@ -312,10 +329,38 @@ impl AttributeLists {
         } else {
             self.text(key, text)
         };
-        self.keys.push(key as i32);
-        self.types.push(kind as i8);
-        self.numbers.push(number);
-        self.texts.push(text);
+        let entry = Entry {
+            key: key as i32,
+            kind: kind as i8,
+            number,
+            text,
+        };
+        self.append(entry);
+        entry
+    }
+
+    /// Appends an entry that `push` has made.
+    pub(crate) fn push_again(&mut self, entry: Entry) {
+        self.previous_key = entry.key_index();
+        self.append(entry);
+    }
+
+    fn append(&mut self, entry: Entry) {
+        self.keys.push(entry.key);
+        self.types.push(entry.kind);
+        self.numbers.push(entry.number);
+        self.texts.push(entry.text);
+    }
+
+    /// Makes room for `factor` times as many entries and texts as there are.
+    pub(crate) fn expect(&mut self, factor: usize) {
+        let entries = more(self.keys.len(), factor);
+        self.offsets.reserve_exact(more(self.rows(), factor));
+        self.keys.reserve_exact(entries);
+        self.types.reserve_exact(entries);
+        self.numbers.reserve_exact(entries);
+        self.texts.reserve_exact(entries);
+        self.text_pool.expect(factor);
     }
 
     fn key(&mut self, key: &str) -> usize {

@@ -20,7 +20,7 @@ use arrow_schema::ArrowError;
 
 use crate::attributes::{AttributeLists, dictionary};
 use crate::batch::SpanBatch;
-use crate::intern::StringPool;
+use crate::intern::{StringPool, more};
 use crate::schema;
 use lists::{EventLists, LinkLists, TextColumn};
 pub use origin::{ResourceRow, ScopeRow};
@@ -121,6 +121,42 @@ impl SpanBatchBuilder {
                 schema_urls: Vec::new(),
             },
         }
+    }
+
+    /// Makes room for `factor` times as many spans, attributes and texts as there are, so that columns need not grow
+    /// by being moved.
+    pub fn expect(&mut self, factor: usize) {
+        let spans = more(self.num_spans(), factor);
+        for ids in [
+            (&mut self.trace_ids, 16),
+            (&mut self.span_ids, 8),
+            (&mut self.parent_span_ids, 8),
+        ] {
+            ids.0.reserve_exact(spans * ids.1);
+        }
+        for indices in [
+            &mut self.names,
+            &mut self.resource_indices,
+            &mut self.scope_indices,
+        ] {
+            indices.reserve_exact(spans);
+        }
+        for counts in [
+            &mut self.flags,
+            &mut self.dropped_attributes_counts,
+            &mut self.dropped_events_counts,
+            &mut self.dropped_links_counts,
+        ] {
+            counts.reserve_exact(spans);
+        }
+        for times in [&mut self.start_times, &mut self.end_times] {
+            times.reserve_exact(spans);
+        }
+        for codes in [&mut self.kinds, &mut self.status_codes] {
+            codes.reserve_exact(spans);
+        }
+        self.has_parent.reserve(spans);
+        self.attributes.expect(factor);
     }
 
     /// How many spans are committed.

@@ -31,6 +31,16 @@ impl StringPool {
         }
     }
 
+    /// Makes room for `factor` times as many strings as there are.
+    pub(crate) fn expect(&mut self, factor: usize) {
+        self.bytes.reserve_exact(more(self.bytes.len(), factor));
+        let strings = more(self.len(), factor);
+        self.offsets.reserve_exact(strings);
+        let (bytes, offsets, hasher) = (&self.bytes, &self.offsets, &self.hasher);
+        self.index
+            .reserve(strings, |&at| hasher.hash_one(slice(bytes, offsets, at)));
+    }
+
     /// How many strings there are.
     pub(crate) fn len(&self) -> usize {
         self.offsets.len() - 1
@@ -90,6 +100,11 @@ impl StringPool {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         StringArray::try_new(offsets, Buffer::from_vec(self.bytes), None)
     }
+}
+
+/// How many are missing where there will be `factor` times as many.
+pub(crate) fn more(count: usize, factor: usize) -> usize {
+    count.saturating_mul(factor.saturating_sub(1))
 }
 
 fn slice<'a>(bytes: &'a [u8], offsets: &[i32], at: u32) -> &'a [u8] {

@@ -14,7 +14,7 @@ mod kind;
 pub mod schema;
 mod value;
 
-pub use attributes::{AttributeType, Attributes, Value};
+pub use attributes::{AttributeType, Attributes, Entry, Value};
 pub use batch::{
     EventColumns, EventRef, LinkColumns, LinkRef, ResourceColumns, ResourceRef, SchemaError,
     ScopeColumns, ScopeRef, SpanBatch, SpanColumns, SpanRef,

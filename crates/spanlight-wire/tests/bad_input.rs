@@ -396,6 +396,30 @@ fn events_links_and_spans_beyond_the_limits_are_counted() {
 }
 
 #[test]
+fn an_attribute_that_is_repaired_is_counted_each_time() {
+    let value = Any::StringValue("mark".to_owned());
+    let attributes = vec![attribute("key", value)];
+    let of = |number| Span {
+        attributes: attributes.clone(),
+        ..span(number)
+    };
+    let mut body = request(vec![of(0), of(1), of(2)]);
+    for at in 0..body.len() - 4 {
+        if &body[at..at + 4] == b"mark" {
+            body[at] = 0xff;
+        }
+    }
+    let decoded = decode_protobuf(&body, RECEIVED_AT, &DecodeLimits::default()).unwrap();
+    assert!(
+        decoded
+            .report
+            .message
+            .unwrap()
+            .contains("texts repaired: 3")
+    );
+}
+
+#[test]
 fn text_that_is_not_utf8_is_repaired_and_reported() {
     let name = "n".repeat(9);
     let mut body = request(vec![

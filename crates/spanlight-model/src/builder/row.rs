@@ -3,7 +3,7 @@
 //! A row holds only its scalars; lists go straight to the columns. Dropped without commit, it takes them back.
 
 use super::{ResourceIndex, ScopeIndex, SpanBatchBuilder};
-use crate::attributes::{AttributeLists, Value};
+use crate::attributes::{AttributeLists, Entry, Value};
 use crate::convention::{
     ANOMALY, ANOMALY_END_BEFORE_START, ANOMALY_FUTURE, ANOMALY_TIME_CUT, ANOMALY_ZERO_TIME,
 };
@@ -33,8 +33,14 @@ pub struct AttributeSink<'a> {
 
 impl AttributeSink<'_> {
     /// Appends a scalar, or a value whose text form is at hand.
-    pub fn push(&mut self, key: &str, value: Value<'_>) {
-        self.lists.push(key, value);
+    pub fn push(&mut self, key: &str, value: Value<'_>) -> Entry {
+        self.lists.push(key, value)
+    }
+
+    /// Appends what was appended before, which costs much less than comparing or hashing its texts again. The entry
+    /// must come from a sink of the same kind of row of the same builder.
+    pub fn push_again(&mut self, entry: Entry) {
+        self.lists.push_again(entry);
     }
 
     /// Appends bytes.
@@ -44,16 +50,24 @@ impl AttributeSink<'_> {
 
     /// Appends any value; arrays and key-value lists become their text form.
     pub fn push_any(&mut self, key: &str, value: &AnyValue) {
-        match value {
-            AnyValue::Empty => self.push(key, Value::Empty),
-            AnyValue::String(text) => self.push(key, Value::String(text)),
-            AnyValue::Bool(truth) => self.push(key, Value::Bool(*truth)),
-            AnyValue::Int(number) => self.push(key, Value::Int(*number)),
-            AnyValue::Double(number) => self.push(key, Value::Double(*number)),
-            AnyValue::Bytes(bytes) => self.push_bytes(key, bytes),
-            AnyValue::Array(_) => self.push(key, Value::Array(&value.to_json())),
-            AnyValue::KeyValueList(_) => self.push(key, Value::KeyValueList(&value.to_json())),
-        }
+        let json;
+        let value = match value {
+            AnyValue::Empty => Value::Empty,
+            AnyValue::String(text) => Value::String(text),
+            AnyValue::Bool(truth) => Value::Bool(*truth),
+            AnyValue::Int(number) => Value::Int(*number),
+            AnyValue::Double(number) => Value::Double(*number),
+            AnyValue::Bytes(bytes) => return self.push_bytes(key, bytes),
+            AnyValue::Array(_) => {
+                json = value.to_json();
+                Value::Array(&json)
+            }
+            AnyValue::KeyValueList(_) => {
+                json = value.to_json();
+                Value::KeyValueList(&json)
+            }
+        };
+        self.push(key, value);
     }
 
     /// How many attributes the row has so far.

@@ -5,6 +5,7 @@
 //! stepping over the length-delimited fields beside them.
 
 mod names;
+mod repeat;
 mod value;
 
 use spanlight_model::{
@@ -17,7 +18,13 @@ use super::notes::{Dropped, Notes};
 use crate::protobuf::{Read, Reader, Wire, Within};
 use crate::{DecodeError, DecodeLimits, Decoded};
 use names::{EVENT, LINK, REQUEST, RESOURCE, RESOURCE_SPANS, SCOPE, SCOPE_SPANS, SPAN, STATUS};
-use value::push_attribute;
+use repeat::Repeats;
+use value::{push_attribute, push_attribute_again};
+
+/// So many spans tell how large the others of a request will be.
+const SAMPLE_SPANS: usize = 32;
+/// Beyond this, memory is taken only for what is there.
+const EXPECT_BYTES_MAX: usize = 16 << 20;
 
 pub(super) fn decode(
     body: &[u8],
@@ -27,6 +34,8 @@ pub(super) fn decode(
     let mut decoder = Decoder {
         builder: SpanBatchBuilder::new(received_at_unix_nano),
         notes: Notes::new(limits),
+        repeats: Repeats::new(),
+        body,
     };
     decoder
         .request(body)
@@ -37,9 +46,11 @@ pub(super) fn decode(
     })
 }
 
-struct Decoder<'l> {
+struct Decoder<'l, 'b> {
     builder: SpanBatchBuilder,
     notes: Notes<'l>,
+    repeats: Repeats<'b>,
+    body: &'b [u8],
 }
 
 /// What is needed of a `ResourceSpans` or a `ScopeSpans` before its spans.
@@ -70,8 +81,8 @@ impl<'a> Envelope<'a> {
     }
 }
 
-impl Decoder<'_> {
-    fn request(&mut self, body: &[u8]) -> Read<()> {
+impl<'b> Decoder<'_, 'b> {
+    fn request(&mut self, body: &'b [u8]) -> Read<()> {
         let mut index = 0;
         let mut reader = Reader::new(body);
         while let Some(field) = reader.next().of_message(REQUEST)? {
@@ -85,7 +96,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn resource_spans(&mut self, message: &[u8]) -> Read<()> {
+    fn resource_spans(&mut self, message: &'b [u8]) -> Read<()> {
         let envelope = Envelope::read(message, RESOURCE_SPANS)?;
         // Made when the first span needs it: a request of empty envelopes costs no memory.
         let mut resource = None;
@@ -103,7 +114,7 @@ impl Decoder<'_> {
 
     fn scope_spans(
         &mut self,
-        message: &[u8],
+        message: &'b [u8],
         index: usize,
         parent: &Envelope<'_>,
         resource: &mut Option<ResourceIndex>,
@@ -127,7 +138,7 @@ impl Decoder<'_> {
 
     fn spans(
         &mut self,
-        message: &[u8],
+        message: &'b [u8],
         count: usize,
         resource: ResourceIndex,
         scope: ScopeIndex,
@@ -141,14 +152,26 @@ impl Decoder<'_> {
                     self.notes.too_many_spans((count - index) as u64);
                     break;
                 }
+                if self.notes.spans == SAMPLE_SPANS {
+                    self.expect_the_rest(message);
+                }
                 self.notes.spans += 1;
                 let row = self.builder.begin_span(resource, scope);
-                span(row, &mut self.notes, message).within_element("spans", index)?;
+                span(row, &mut self.notes, &mut self.repeats, message)
+                    .within_element("spans", index)?;
                 index += 1;
             }
         }
         self.notes.place.span = None;
         Ok(())
+    }
+
+    /// Makes room for what a body of this length will hold if it goes on as it began.
+    fn expect_the_rest(&mut self, next: &[u8]) {
+        let read = (next.as_ptr() as usize).saturating_sub(self.body.as_ptr() as usize);
+        if self.body.len() <= EXPECT_BYTES_MAX {
+            self.builder.expect(self.body.len() / read.max(1) + 1);
+        }
     }
 
     fn resource(&mut self, envelope: &Envelope<'_>) -> Read<ResourceIndex> {
@@ -194,7 +217,12 @@ impl Decoder<'_> {
     }
 }
 
-fn span(mut row: SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()> {
+fn span<'b>(
+    mut row: SpanRow<'_>,
+    notes: &mut Notes<'_>,
+    repeats: &mut Repeats<'b>,
+    message: &'b [u8],
+) -> Read<()> {
     let mut ids = Ids::default();
     let mut attributes = Dropped::default();
     let mut events = Dropped::default();
@@ -213,7 +241,10 @@ fn span(mut row: SpanRow<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<()>
             (7, Wire::Fixed64(time)) => row.set_start_time_unix_nano(time),
             (8, Wire::Fixed64(time)) => row.set_end_time_unix_nano(time),
             (9, Wire::Bytes(bytes)) => {
-                attribute(row.attributes(), notes, &mut attributes, bytes)?;
+                let sink = row.attributes();
+                if !push_attribute_again(sink, notes, repeats, bytes).within("attributes")? {
+                    attributes.add();
+                }
             }
             (10, Wire::Varint(count)) => attributes.sent = count as u32,
             (11, Wire::Bytes(bytes)) => {

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use spanlight_model::{AttributeSink, Value};
+use spanlight_model::{AttributeSink, Entry, Value};
 
 use super::names::{ANY_VALUE, KEY_VALUE};
+use super::repeat::Repeats;
 use crate::otlp::notes::Notes;
 use crate::protobuf::{Malformed, Read, Reader, Wire, Within};
 
@@ -34,26 +35,77 @@ pub(super) fn push_attribute(
         notes.dropped_attribute("too many attributes");
         return Ok(false);
     }
-    let (key, value) = key_value(message)?;
-    let key = notes.text(key);
-    match value {
-        Sent::String(text) => sink.push(&key, Value::String(&notes.text(text))),
+    Ok(!matches!(read(&mut sink, notes, message)?, Kept::Not))
+}
+
+/// The same for an attribute of a span, which may be one that came before.
+#[inline]
+pub(super) fn push_attribute_again<'a>(
+    mut sink: AttributeSink<'_>,
+    notes: &mut Notes<'_>,
+    repeats: &mut Repeats<'a>,
+    message: &'a [u8],
+) -> Read<bool> {
+    if sink.count() >= notes.limits.attributes_per_span {
+        notes.dropped_attribute("too many attributes");
+        return Ok(false);
+    }
+    if let Some(entry) = repeats.find(message) {
+        sink.push_again(entry);
+        return Ok(true);
+    }
+    match read(&mut sink, notes, message)? {
+        Kept::AsSent(entry) => repeats.note(message, entry),
+        Kept::InOtherForm => {}
+        Kept::Not => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// What became of an attribute.
+enum Kept {
+    AsSent(Entry),
+    /// Repaired or nested: each time it is read and counted anew.
+    InOtherForm,
+    Not,
+}
+
+fn read(sink: &mut AttributeSink<'_>, notes: &mut Notes<'_>, message: &[u8]) -> Read<Kept> {
+    let (sent_key, value) = key_value(message)?;
+    let key = notes.text(sent_key);
+    let mut is_as_sent = matches!(key, Cow::Borrowed(_));
+    let entry = match value {
+        Sent::String(text) => {
+            let text = notes.text(text);
+            is_as_sent &= matches!(text, Cow::Borrowed(_));
+            sink.push(&key, Value::String(&text))
+        }
         Sent::Int(number) => sink.push(&key, Value::Int(number)),
         Sent::Bool(truth) => sink.push(&key, Value::Bool(truth)),
         Sent::Double(number) => sink.push(&key, Value::Double(number)),
         Sent::Empty => sink.push(&key, Value::Empty),
-        Sent::Bytes(bytes) => sink.push_bytes(&key, bytes),
-        Sent::Array(_) | Sent::KeyValueList(_) => match nested_text(value, notes) {
-            Ok(text) if matches!(value, Sent::Array(_)) => sink.push(&key, Value::Array(&text)),
-            Ok(text) => sink.push(&key, Value::KeyValueList(&text)),
-            Err(Stop::Malformed(malformed)) => return Err(malformed),
-            Err(Stop::TooMuch(problem)) => {
-                notes.dropped_attribute_named(&key, problem);
-                return Ok(false);
-            }
-        },
-    }
-    Ok(true)
+        Sent::Bytes(bytes) => {
+            sink.push_bytes(&key, bytes);
+            return Ok(Kept::InOtherForm);
+        }
+        Sent::Array(_) | Sent::KeyValueList(_) => {
+            match nested_text(value, notes) {
+                Ok(text) if matches!(value, Sent::Array(_)) => sink.push(&key, Value::Array(&text)),
+                Ok(text) => sink.push(&key, Value::KeyValueList(&text)),
+                Err(Stop::Malformed(malformed)) => return Err(malformed),
+                Err(Stop::TooMuch(problem)) => {
+                    notes.dropped_attribute_named(&key, problem);
+                    return Ok(Kept::Not);
+                }
+            };
+            return Ok(Kept::InOtherForm);
+        }
+    };
+    Ok(if is_as_sent {
+        Kept::AsSent(entry)
+    } else {
+        Kept::InOtherForm
+    })
 }
 
 #[inline]
