@@ -404,19 +404,14 @@ fn an_attribute_that_is_repaired_is_counted_each_time() {
         ..span(number)
     };
     let mut body = request(vec![of(0), of(1), of(2)]);
-    for at in 0..body.len() - 4 {
+    for at in 0..=body.len() - 4 {
         if &body[at..at + 4] == b"mark" {
             body[at] = 0xff;
         }
     }
     let decoded = decode_protobuf(&body, RECEIVED_AT, &DecodeLimits::default()).unwrap();
-    assert!(
-        decoded
-            .report
-            .message
-            .unwrap()
-            .contains("texts repaired: 3")
-    );
+    let message = decoded.report.message.unwrap();
+    assert!(message.contains("texts repaired: 3"), "{message}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn repetitive() -> impl Strategy<Value = ExportTraceServiceRequest> {
     ];
     let attribute = (0..4_usize, value).prop_map(|(key, value)| KeyValue {
         key: ["", "a", "b", "c"][key].to_owned(),
-        value: value.map(|value| AnyValue { value: Some(value) }),
+        value: Some(AnyValue { value }),
         ..KeyValue::default()
     });
     let attributes = proptest::collection::vec(attribute, 0..6);
