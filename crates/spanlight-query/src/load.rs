@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow_array::Array as _;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use futures::{StreamExt as _, stream};
+use rustc_hash::FxHashSet;
 use spanlight_model::{SpanBatch, TraceId};
 use spanlight_store::{ReadError, ScanColumns, ScanReport, ScanRequest, Snapshot};
 
@@ -25,6 +27,8 @@ pub(crate) struct Loaded {
     pub(crate) inspected: Inspected,
     /// Held as long as the parts.
     memory: MemoryReservation,
+    /// The buffers that were accounted for: batches of a file share dictionaries, and columns that nobody reads.
+    buffers: FxHashSet<usize>,
     report: Arc<ScanReport>,
     elapsed: Duration,
 }
@@ -53,6 +57,7 @@ pub(crate) async fn load(
         partial: Vec::new(),
         inspected: Inspected::default(),
         memory: MemoryConsumer::new("spans of traces").register(memory),
+        buffers: FxHashSet::default(),
         report: scan.report,
         elapsed: Duration::ZERO,
     };
@@ -91,13 +96,28 @@ impl Loaded {
         if batch.is_empty() {
             return Ok(());
         }
-        let bytes = batch.byte_size();
+        let bytes = new_bytes(&batch, &mut self.buffers);
         self.memory.try_grow(bytes).map_err(|_| MemoryFull)?;
         self.inspected.spans += batch.num_spans() as u64;
         self.inspected.bytes += bytes as u64;
         self.parts.push(batch);
         Ok(())
     }
+}
+
+/// Bytes of the buffers that are not among those known, which they become.
+fn new_bytes(batch: &SpanBatch, known: &mut FxHashSet<usize>) -> usize {
+    let mut bytes = 0;
+    let columns = batch.record_batch().columns().iter();
+    let mut left: Vec<_> = columns.map(|column| column.to_data()).collect();
+    while let Some(data) = left.pop() {
+        let nulls = data.nulls().map(|nulls| nulls.buffer());
+        let buffers = data.buffers().iter().chain(nulls);
+        let new = buffers.filter(|buffer| known.insert(buffer.data_ptr().as_ptr() as usize));
+        bytes += new.map(|buffer| buffer.capacity()).sum::<usize>();
+        left.extend(data.child_data().iter().cloned());
+    }
+    bytes
 }
 
 /// The reason that an answer lacks what could not be read.

@@ -38,6 +38,9 @@ use plan::{Measure, MetricsPlan, Selection};
 use spans::SpanWorker;
 use traces::TraceWorker;
 
+/// The whole query when the text is blank.
+const EVERYTHING: &str = "{ } | rate()";
+
 /// Intervals of an answer, at most.
 const INTERVALS_MAX: usize = 11_000;
 
@@ -53,7 +56,7 @@ const LOAD_AGAIN: &str = "load traces that lie in several places";
 /// A question about metrics.
 #[derive(Debug, Clone)]
 pub struct MetricsRequest {
-    /// TraceQL that ends in a metrics function.
+    /// TraceQL that ends in a metrics function. Blank text is the rate of all spans.
     pub query: String,
     /// Unix nanoseconds, the end not included: spans count at their start.
     pub time_range: Range<i64>,
@@ -98,9 +101,12 @@ pub(crate) async fn run(
     memory: &Arc<dyn MemoryPool>,
     request: &MetricsRequest,
 ) -> Result<MetricsAnswer, QueryError> {
-    let query = spanlight_traceql::parse(&request.query)?;
-    let plan = MetricsPlan::compile(&query);
-    let plan = plan.map_err(|unsupported| unsupported.locate(&request.query))?;
+    let text = match request.query.trim() {
+        "" => EVERYTHING,
+        _ => &request.query,
+    };
+    let plan = MetricsPlan::compile(&spanlight_traceql::parse(text)?);
+    let plan = plan.map_err(|unsupported| unsupported.locate(text))?;
     let intervals = intervals(request)?;
     let mut pass = Pass {
         plan: Arc::new(plan),

@@ -525,6 +525,92 @@ async fn a_query_too_long_or_too_deep_is_refused() {
     assert_eq!(server.get("/healthz").await.status, 200);
 }
 
+#[tokio::test]
+async fn metrics_are_series_of_samples() {
+    let server = Fixture::start().await;
+    server.send(&order(1, START)).await;
+    let seconds = START / 1_000_000_000;
+    let path = format!(
+        "/api/v1/metrics?q=%7B%20%7D%20%7C%20count_over_time()%20by%20(resource.service.name,%20status)&start={seconds}&end={}&step=1m",
+        seconds + 60
+    );
+    let mut answer = server.get(&path).await.json();
+    answer["inspected"] = Json::Null;
+    assert_json_snapshot!(answer, @r#"
+    {
+      "inspected": null,
+      "partial": [],
+      "series": [
+        {
+          "labels": {
+            "resource.service.name": "checkout",
+            "status": "error"
+          },
+          "samples": [
+            [
+              1699999980.0,
+              1.0
+            ]
+          ]
+        },
+        {
+          "labels": {
+            "resource.service.name": "checkout",
+            "status": "unset"
+          },
+          "samples": [
+            [
+              1699999980.0,
+              2.0
+            ]
+          ]
+        }
+      ]
+    }
+    "#);
+    for (part, code) in [
+        ("q=%7B%20%7D", "unsupported_query"),
+        ("step=fast", "bad_parameter"),
+        ("step=1ms", "limit"),
+        ("explain=maybe", "bad_parameter"),
+    ] {
+        let refused = server.get(&format!("/api/v1/metrics?{part}")).await;
+        assert_eq!(refused.status, 400, "{part}");
+        assert_eq!(refused.json()["error"]["code"], code, "{part}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_explains_what_it_read_when_it_is_asked() {
+    let server = Fixture::start().await;
+    server.send(&order(1, now_unix_nano())).await;
+    let search = "/api/v1/search?q=%7B%20span.http.response.status_code%20%3D%20502%20%7D";
+    assert!(server.get(search).await.json()["explain"].is_null());
+    let answer = server.get(&format!("{search}&explain=true")).await.json();
+    let explain = &answer["explain"];
+    assert_eq!(
+        explain["steps"][0]["filter"],
+        "span.http.response.status_code = 502"
+    );
+    assert_eq!(
+        explain["steps"][0]["figures"]["batches in memory"]["read"],
+        1
+    );
+    assert_eq!(explain["steps"][1]["name"], "load their traces");
+    let text = explain["text"].as_str().unwrap();
+    assert!(
+        text.contains("where span.http.response.status_code = 502"),
+        "{text}"
+    );
+    let metrics = server.get("/api/v1/metrics?explain=true").await.json();
+    assert!(
+        metrics["explain"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("spans:")
+    );
+}
+
 /// Every address of the document is there, and answers have the fields that it requires.
 #[tokio::test]
 async fn the_document_is_true() {
