@@ -5,6 +5,7 @@
 //! knows no protocol and no query language. `log/FORMAT.md` and `cold/TABLE.md` describe the bytes.
 
 mod adopt;
+mod backup;
 mod budget;
 mod clock;
 mod cold;
@@ -12,6 +13,7 @@ mod directory;
 pub mod disk;
 mod error;
 mod hot;
+mod inspect;
 mod log;
 mod maintenance;
 mod options;
@@ -24,10 +26,14 @@ mod seal;
 mod snapshot;
 mod statistics;
 mod store;
+mod usage;
+mod verify;
 
+pub use backup::{BackupError, BackupOptions, BackupReport, backup, restore};
 pub use clock::{Clock, SystemClock};
 pub use cold::remote::{ColdLocation, LocationError, ObjectLocation};
 pub use error::{AppendError, FlushError, OpenError, ReadError};
+pub use inspect::{InspectError, Progress};
 pub use options::{FsyncPolicy, StoreOptions};
 pub use scan::{
     AttributeKeys, Comparison, Field, Figures, Filter, Literal, Partition, Predicate, Scan,
@@ -39,3 +45,5 @@ pub use statistics::{
     HotStatistics, LogStatistics, RecentStatistics, SealStatistics, Statistics,
 };
 pub use store::Store;
+pub use usage::{ColumnUsage, LevelUsage, ServiceUsage, Usage, usage};
+pub use verify::{LevelReport, Problem, VerifyOptions, VerifyReport, verify};

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod backup;
 mod basics;
 mod crash;
 mod damage;
@@ -9,3 +10,4 @@ mod faults;
 mod levels;
 mod remote;
 mod support;
+mod verify;

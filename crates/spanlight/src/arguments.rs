@@ -1,8 +1,14 @@
 //! The command line: its commands, options and help.
 
+mod store;
+
 use std::path::PathBuf;
 
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+
+pub use store::{
+    BackupArguments, DirectoryArguments, RestoreArguments, StoreArguments, StoreCommand,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -58,6 +64,8 @@ pub enum Command {
     /// Bring files of spans in: OTLP JSON and protobuf
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArguments),
+    /// Check, measure, back up and tidy what is kept
+    Store(StoreArguments),
     /// Print the effective configuration, with where each value comes from
     #[command(after_help = CONFIG_HELP)]
     Config(ConfigArguments),

@@ -5,6 +5,7 @@ mod demo;
 mod import;
 mod query;
 mod serve;
+mod store;
 mod trace;
 
 use spanlight::arguments::{Arguments, Command};
@@ -20,6 +21,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Query(query) => query::run(&query, colour).await,
         Command::Trace(trace) => trace::run(&trace, colour).await,
         Command::Import(import) => import::run(&import, colour).await,
+        Command::Store(store) => store::run(&store).await,
         Command::Config(config) => config::run(&config),
     }
 }

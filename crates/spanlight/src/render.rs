@@ -3,6 +3,7 @@
 mod duration;
 mod fault;
 mod progress;
+mod table;
 mod terminal;
 mod traces;
 mod waterfall;
@@ -10,6 +11,7 @@ mod waterfall;
 pub use duration::duration;
 pub use fault::{Fault, fault};
 pub use progress::{bar, bytes, left, rate};
+pub use table::{Align, table};
 pub use terminal::{Terminal, clean, counted, cut, grouped};
 pub use traces::traces;
 pub use waterfall::waterfall;

@@ -24,6 +24,7 @@ fn spanlight() {
       query   Search for traces with TraceQL
       trace   Show a trace as a waterfall
       import  Bring files of spans in: OTLP JSON and protobuf
+      store   Check, measure, back up and tidy what is kept
       config  Print the effective configuration, with where each value comes from
       help    Print this message or the help of the given subcommand(s)
 

@@ -1,0 +1,64 @@
+//! `spanlight store`: what it does to a data directory, and how far it is.
+
+mod backup;
+mod stats;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use spanlight::arguments::{ConfigurationArguments, StoreArguments, StoreCommand};
+use spanlight::render::{bar, bytes, left};
+use spanlight_store::Progress;
+
+use crate::failure::Failure;
+use crate::{progress, settings};
+
+pub(super) async fn run(arguments: &StoreArguments) -> Result<(), Failure> {
+    match &arguments.command {
+        StoreCommand::Verify(verify) => verify::run(verify).await,
+        StoreCommand::Stats(stats) => stats::run(stats).await,
+        StoreCommand::Backup(backup) => backup::run(backup).await,
+        StoreCommand::Restore(restore) => backup::restore(restore).await,
+    }
+}
+
+const REFRESH: Duration = Duration::from_millis(100);
+
+fn data_dir(arguments: &ConfigurationArguments) -> Result<PathBuf, Failure> {
+    let settings = settings::load(arguments, Vec::new())?;
+    Ok(settings.storage.data_dir)
+}
+
+/// Runs work, and shows how far it is.
+async fn watched<T>(what: &str, of: &Arc<Progress>, work: impl Future<Output = T>) -> T {
+    let begin = Instant::now();
+    let mut line = progress::Progress::new();
+    let mut refresh = tokio::time::interval(REFRESH);
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = refresh.tick() => {
+                let (done, total) = of.bytes();
+                let fraction = done as f64 / total.max(1) as f64;
+                let mut parts = vec![
+                    what.to_owned(),
+                    format!("{} {:3.0} %", bar(fraction), fraction * 100.0),
+                    format!("{} of {}", bytes(done), bytes(total)),
+                ];
+                parts.extend(left(fraction, begin.elapsed().as_secs_f64()));
+                line.show(&parts.join("  "));
+            }
+        }
+    }
+}
+
+fn count(number: u64, noun: &str) -> String {
+    spanlight::render::counted(usize::try_from(number).unwrap_or(usize::MAX), noun)
+}
+
+fn grouped(number: u64) -> String {
+    spanlight::render::grouped(usize::try_from(number).unwrap_or(usize::MAX))
+}
