@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use spanlight_store::disk::{Disk, LocalDisk};
 use spanlight_store::{
@@ -12,6 +13,13 @@ use spanlight_store::{
 };
 
 use crate::support::{batch, counts, numbers};
+
+/// The spans of these tests were received in 1970; they shall stay where they are.
+fn options(directory: &Path) -> StoreOptions {
+    let mut options = StoreOptions::new(directory);
+    options.hot_window = Duration::from_secs(100 * 365 * 24 * 3600);
+    options
+}
 
 async fn make(from: &Path, to: &Path, copy: bool) -> Result<BackupReport, BackupError> {
     let options = BackupOptions {
@@ -32,7 +40,7 @@ fn bring_back(from: &Path, to: &Path) -> Result<BackupReport, BackupError> {
 async fn a_backup_has_every_level_and_the_next_copies_what_is_new() {
     let root = tempfile::tempdir().unwrap();
     let [data, target] = ["data", "backup"].map(|name| root.path().join(name));
-    let store = Store::open(StoreOptions::new(&data)).await.unwrap();
+    let store = Store::open(options(&data)).await.unwrap();
     store.append(batch(0..100)).await.unwrap();
     store.flush().await.unwrap();
     store.append(batch(100..150)).await.unwrap();
@@ -44,11 +52,11 @@ async fn a_backup_has_every_level_and_the_next_copies_what_is_new() {
         assert_eq!(first.new_files, first.files);
         let again = make(&data, &target, copy).await.unwrap();
         assert_eq!((again.files, again.new_files), (first.files, 0));
-        let restored = target.with_extension("restored");
+        let restored = root.path().join(format!("restored-{copy}"));
         bring_back(&target, &restored).unwrap();
         let report = verify(&VerifyOptions::new(&restored), &Arc::default()).await;
         assert_eq!(report.unwrap().problems, []);
-        let restored = Store::open(StoreOptions::new(&restored)).await.unwrap();
+        let restored = Store::open(options(&restored)).await.unwrap();
         assert_eq!(numbers(&restored).await, (0..160).collect::<Vec<_>>());
     }
     // What moved on is not there twice, and what nobody needs is gone.
@@ -63,7 +71,7 @@ async fn a_backup_has_every_level_and_the_next_copies_what_is_new() {
     assert_eq!(fs::read_dir(target.join("recent")).unwrap().count(), 0);
     let restored = root.path().join("later");
     bring_back(&target, &restored).unwrap();
-    let restored = Store::open(StoreOptions::new(&restored)).await.unwrap();
+    let restored = Store::open(options(&restored)).await.unwrap();
     assert_eq!(numbers(&restored).await, (0..170).collect::<Vec<_>>());
 }
 
@@ -71,7 +79,7 @@ async fn a_backup_has_every_level_and_the_next_copies_what_is_new() {
 async fn a_backup_under_load_has_all_that_was_acknowledged_before() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
-    let store = Store::open(StoreOptions::new(&data)).await.unwrap();
+    let store = Store::open(options(&data)).await.unwrap();
     let (done, acknowledged) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
@@ -99,7 +107,7 @@ async fn a_backup_under_load_has_all_that_was_acknowledged_before() {
         make(&data, &target, false).await.unwrap();
         let restored = root.path().join(format!("restored-{round}"));
         bring_back(&target, &restored).unwrap();
-        let copy = Store::open(StoreOptions::new(&restored)).await.unwrap();
+        let copy = Store::open(options(&restored)).await.unwrap();
         let there = counts(&copy, &spanlight_store::ScanRequest::default()).await;
         assert!(there.values().all(|&count| count == 1));
         assert_eq!((0..before).find(|number| !there.contains_key(number)), None);
@@ -117,7 +125,7 @@ async fn a_backup_under_load_has_all_that_was_acknowledged_before() {
 async fn what_is_not_whole_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let [data, target] = ["data", "backup"].map(|name| root.path().join(name));
-    let store = Store::open(StoreOptions::new(&data)).await.unwrap();
+    let store = Store::open(options(&data)).await.unwrap();
     store.append(batch(0..100)).await.unwrap();
     store.flush().await.unwrap();
     let error = make(&data, &data.join("inside"), false).await.unwrap_err();

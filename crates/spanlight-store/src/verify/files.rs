@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -12,9 +13,9 @@ use parquet::file::serialized_reader::SerializedFileReader;
 use serde_json::Value;
 use spanlight_model::{SpanBatch, SpanKind};
 
+use crate::cold::FileTimes;
 use crate::cold::identify::{IdentifyError, identify};
 use crate::cold::read::{FileReader, ParquetFile};
-use crate::cold::{ColdFile, FileTimes};
 use crate::error::ReadError;
 use crate::inspect::{COLD, Place, Progress, RECENT, TableFile};
 use crate::scan::{Partition, ScanColumns, ScanReport, ScanRequest};
@@ -25,7 +26,10 @@ use super::{Problem, RESTORE};
 /// A file to check.
 #[derive(Debug)]
 pub(super) struct Check {
-    file: Arc<ColdFile>,
+    name: String,
+    path: PathBuf,
+    bytes: u64,
+    spans: u64,
     folder: &'static str,
     pub(super) is_cold: bool,
     /// What its commit says.
@@ -40,14 +44,11 @@ impl Check {
     /// A file of which no commit is known.
     pub(super) fn recent_in(place: &Place, folder: &'static str, name: &str, bytes: u64) -> Self {
         Self {
-            file: Arc::new(ColdFile {
-                name: name.to_owned(),
-                path: place.root.join(folder).join(name),
-                bytes,
-                // A guess, which only decides how often ids are read.
-                spans: bytes / 32,
-                times: FileTimes::ANY,
-            }),
+            name: name.to_owned(),
+            path: place.root.join(folder).join(name),
+            bytes,
+            // A guess, which only decides how often ids are read.
+            spans: bytes / 32,
             folder,
             is_cold: folder == COLD,
             committed: None,
@@ -56,13 +57,10 @@ impl Check {
 
     pub(super) fn cold(place: &Place, file: &TableFile) -> Self {
         Self {
-            file: Arc::new(ColdFile {
-                name: file.name.clone(),
-                path: place.root.join(COLD).join(&file.name),
-                bytes: file.bytes,
-                spans: file.spans,
-                times: FileTimes::ANY,
-            }),
+            name: file.name.clone(),
+            path: place.root.join(COLD).join(&file.name),
+            bytes: file.bytes,
+            spans: file.spans,
             folder: COLD,
             is_cold: true,
             committed: Some(file.clone()),
@@ -70,20 +68,20 @@ impl Check {
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.file.name
+        &self.name
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.file.bytes
+        self.bytes
     }
 
     pub(super) fn spans(&self) -> u64 {
-        self.file.spans
+        self.spans
     }
 
     fn problem(&self, message: impl Into<String>) -> Problem {
         Problem {
-            file: format!("{}/{}", self.folder, self.file.name),
+            file: format!("{}/{}", self.folder, self.name),
             message: message.into(),
             advice: RESTORE,
         }
@@ -104,7 +102,7 @@ pub(super) fn spans_of(
     columns: ScanColumns,
 ) -> Result<BoxStream<'static, Result<SpanBatch, ReadError>>, IdentifyError> {
     // Its own times, where the commit's may be what is wrong.
-    let file = Arc::new(identify(place.disk.as_ref(), &check.file.path)?);
+    let file = Arc::new(identify(place.disk.as_ref(), &check.path)?);
     let request = Arc::new(ScanRequest {
         columns,
         ..ScanRequest::default()
@@ -127,7 +125,7 @@ pub(super) async fn check(
     progress: &Arc<Progress>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    match place.disk.stat(&file.file.path) {
+    match place.disk.stat(&file.path) {
         Ok(stat) if stat.length != file.bytes() => {
             let message = format!(
                 "it has {} bytes, and should have {}",
@@ -174,7 +172,9 @@ fn unknown_columns(
     columns: &BTreeSet<String>,
 ) -> Result<Vec<String>, ParquetError> {
     let source = FileReader::local(&place.disk).source;
-    let reader = ParquetFile::new(source, Arc::clone(&file.file));
+    let found = identify(place.disk.as_ref(), &file.path);
+    let found = found.map_err(|error| ParquetError::General(error.to_string()))?;
+    let reader = ParquetFile::new(source, Arc::new(found));
     let reader = SerializedFileReader::new(reader)?;
     let schema = reader.metadata().file_metadata().schema_descr();
     let names = schema.root_schema().get_fields().iter();
