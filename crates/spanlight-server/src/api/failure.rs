@@ -109,6 +109,10 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
+    pub(crate) fn too_slow(message: String) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
+    }
+
     pub(crate) fn unsupported_type(message: String) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -1,8 +1,11 @@
 //! `/api/v1/search?q=&start=&end=&limit=&spans_per_trace=&cursor=&explain=`: traces that TraceQL finds, newest first.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
@@ -12,6 +15,8 @@ use spanlight_query::{
     Inspected, MatchedSpan, PartialReason, SearchAnswer, SearchRequest, ServiceSummary, SpanSet,
     TraceSummary,
 };
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::explain::{self, ExplanationJson};
 use super::failure::Failure;
@@ -23,7 +28,11 @@ use crate::clock::unix_nano_now;
 const LIMIT_DEFAULT: usize = 20;
 const SPANS_PER_TRACE_DEFAULT: usize = 3;
 /// The largest form; a query that is too long is refused by the parser, which says so better.
-const FORM_BYTES_MAX: usize = 4 << 20;
+const FORM_BYTES_MAX: usize = 1 << 20;
+/// How long a form may take to come.
+const FORM_TIME: Duration = Duration::from_secs(10);
+/// Forms that are read at one time; the rest wait for a place.
+static FORMS: Semaphore = Semaphore::const_new(16);
 const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(crate) async fn get(
@@ -41,18 +50,25 @@ pub(crate) async fn post(
     body: Body,
 ) -> Result<Json<Answer>, Failure> {
     check_is_form(&headers)?;
-    let form = Limited::new(body, FORM_BYTES_MAX)
-        .collect()
-        .await
-        .map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                Failure::too_large(format!("the form is larger than {FORM_BYTES_MAX} bytes"))
-            } else {
-                Failure::bad_parameter("q", &format!("the form broke off: {error}"))
-            }
-        })?
-        .to_bytes();
+    let form = read_form(body).await?;
     run(&app, &Parameters::parse(&form)).await
+}
+
+async fn read_form(body: Body) -> Result<Bytes, Failure> {
+    // The semaphore is never closed; without a permit the forms would only be less bounded.
+    let _place = FORMS.acquire().await.ok();
+    let form = Limited::new(body, FORM_BYTES_MAX).collect();
+    let form = timeout(FORM_TIME, form)
+        .await
+        .map_err(|_| Failure::too_slow(format!("the form did not come within {FORM_TIME:?}")))?;
+    let form = form.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            Failure::too_large(format!("the form is larger than {FORM_BYTES_MAX} bytes"))
+        } else {
+            Failure::bad_parameter("q", &format!("the form broke off: {error}"))
+        }
+    })?;
+    Ok(form.to_bytes())
 }
 
 /// Anything else would have no parameters in it, and be answered with every trace.
