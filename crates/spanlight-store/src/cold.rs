@@ -2,20 +2,28 @@
 
 pub(crate) mod cache;
 pub(crate) mod catalogue;
+mod condition;
 mod decode;
+mod dictionary;
 mod encode;
+mod fetch;
 pub(crate) mod footer;
+mod group;
 pub(crate) mod identify;
 mod json;
 mod object_store;
 mod order;
 mod promote;
+mod prune;
 pub(crate) mod read;
 pub(crate) mod remote;
+mod rows;
 pub(crate) mod schema;
+mod select;
 pub(crate) mod source;
 mod statistics;
 pub(crate) mod table;
+mod tail;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;

@@ -102,6 +102,13 @@ impl TimeBounds {
         end_max: i64::MIN,
     };
 
+    /// Bounds that exclude nothing.
+    pub(crate) const ANY: Self = Self {
+        start_min: i64::MIN,
+        start_max: i64::MAX,
+        end_max: i64::MAX,
+    };
+
     pub(crate) fn include(&mut self, start: i64, end: i64) {
         self.start_min = self.start_min.min(start).min(end);
         self.start_max = self.start_max.max(start);

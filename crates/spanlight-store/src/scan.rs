@@ -1,22 +1,20 @@
 //! Reading a snapshot: what is asked for, and the parts that may have it.
 
 mod filter;
+mod memory;
+mod partition;
+mod predicate;
 mod report;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::UInt32Array;
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt as _, TryStreamExt as _};
-use spanlight_model::{SpanBatch, TraceId};
+use spanlight_model::TraceId;
 
-use crate::cold::read::FileReader;
-use crate::cold::{ColdFile, FileTimes, read};
-use crate::error::ReadError;
-use crate::hot::{HotBatch, TimeBounds};
 pub use filter::{Comparison, Field, Filter, Literal, Predicate, Test, TextTest};
+pub use partition::Partition;
+pub(crate) use partition::of_files;
 pub use report::{Figures, ScanFigures, ScanReport, SkipReason};
 
 /// What a reader needs. Everything here is a hint that lets the store skip: spans beyond it may still come, so
@@ -211,218 +209,4 @@ pub struct Scan {
     pub partitions: Vec<Partition>,
     /// What was left out, and what is being read.
     pub report: Arc<ScanReport>,
-}
-
-/// What messages call a table of which nothing is known.
-const MISSING_TABLE: &str = "the cold table";
-
-/// A part of a snapshot that is read on its own, in parallel with others: some batches in memory, or a part of a file.
-#[derive(Debug)]
-pub struct Partition {
-    source: Source,
-    trace_ids: Option<Arc<BTreeSet<TraceId>>>,
-    times: TimeBounds,
-    spans: usize,
-    report: Arc<ScanReport>,
-}
-
-#[derive(Debug)]
-enum Source {
-    Hot(Vec<Arc<HotBatch>>),
-    Cold {
-        reader: FileReader,
-        file: Arc<ColdFile>,
-        request: Arc<ScanRequest>,
-    },
-    /// Nothing is known of the table, for this reason.
-    Missing(Arc<str>),
-}
-
-impl Partition {
-    /// The batches of a chunk that may have what is asked for; `None` when there are none.
-    pub(crate) fn of_hot(
-        chunk: &[Arc<HotBatch>],
-        request: &ScanRequest,
-        report: &Arc<ScanReport>,
-    ) -> Option<Self> {
-        let in_time = |batch: &HotBatch| {
-            let range = request.time_range.as_ref();
-            range.is_none_or(|range| batch.summary.times.may_overlap(range))
-        };
-        let in_traces = |batch: &HotBatch| {
-            let ids = request.trace_ids.as_ref();
-            ids.is_none_or(|ids| batch.summary.may_contain_any(ids))
-        };
-        report.hot_batches.consider(chunk.len() as u64);
-        let spans = |batches: &[Arc<HotBatch>]| -> usize {
-            batches.iter().map(|batch| batch.spans.num_spans()).sum()
-        };
-        report.spans.consider(spans(chunk) as u64);
-        let mut batches = chunk.to_vec();
-        for (reason, may_have) in [
-            (SkipReason::Time, &in_time as &dyn Fn(&HotBatch) -> bool),
-            (SkipReason::KeyAbsent, &in_traces),
-        ] {
-            let before = (batches.len(), spans(&batches));
-            batches.retain(|batch| may_have(batch));
-            report
-                .hot_batches
-                .skip(reason, (before.0 - batches.len()) as u64);
-            let skipped = before.1 - spans(&batches);
-            report.spans.skip(reason, skipped as u64);
-        }
-        if batches.is_empty() {
-            return None;
-        }
-        let bounds = batches.iter().map(|batch| batch.summary.times);
-        Some(Self {
-            times: bounds.fold(TimeBounds::NONE, TimeBounds::union),
-            spans: spans(&batches),
-            source: Source::Hot(batches),
-            trace_ids: request.trace_ids.clone(),
-            report: Arc::clone(report),
-        })
-    }
-
-    /// A file of the table; `None` when it cannot have what is asked for.
-    pub(crate) fn of_cold(
-        reader: &FileReader,
-        file: &Arc<ColdFile>,
-        request: &Arc<ScanRequest>,
-        report: &Arc<ScanReport>,
-    ) -> Option<Self> {
-        let times = file.times.bounds();
-        let range = request.time_range.as_ref();
-        report.files.consider(1);
-        report.bytes.consider(file.bytes);
-        report.spans.consider(file.spans);
-        if !range.is_none_or(|range| times.may_overlap(range)) {
-            report.files.skip(SkipReason::Time, 1);
-            report.bytes.skip(SkipReason::Time, file.bytes);
-            report.spans.skip(SkipReason::Time, file.spans);
-            return None;
-        }
-        Some(Self {
-            times,
-            spans: usize::try_from(file.spans).unwrap_or(usize::MAX),
-            source: Source::Cold {
-                reader: reader.clone(),
-                file: Arc::clone(file),
-                request: Arc::clone(request),
-            },
-            trace_ids: None,
-            report: Arc::clone(report),
-        })
-    }
-
-    /// A table that nothing is known of: reading it fails, so that whoever does says what is missing.
-    pub(crate) fn of_missing_table(reason: &Arc<str>, report: &Arc<ScanReport>) -> Self {
-        Self {
-            source: Source::Missing(Arc::clone(reason)),
-            trace_ids: None,
-            times: FileTimes::ANY.bounds(),
-            spans: 0,
-            report: Arc::clone(report),
-        }
-    }
-
-    /// The spans, a batch at a time. Files are read on blocking threads; dropping the stream ends the reading.
-    #[must_use]
-    pub fn stream(self) -> BoxStream<'static, Result<SpanBatch, ReadError>> {
-        let trace_ids = self.trace_ids;
-        let report = self.report;
-        match self.source {
-            Source::Hot(batches) => stream::iter(batches)
-                .inspect(move |batch| {
-                    report.hot_batches.read(1);
-                    report.spans.read(batch.spans.num_spans() as u64);
-                })
-                .map(move |batch| select_traces(&batch.spans, trace_ids.as_deref()))
-                .filter(|batch| {
-                    let keep = !matches!(batch, Ok(batch) if batch.is_empty());
-                    futures::future::ready(keep)
-                })
-                .boxed(),
-            Source::Cold {
-                reader,
-                file,
-                request,
-            } => {
-                report.files.read(1);
-                read::stream(reader, file, request)
-                    .inspect_ok(move |batch| report.spans.read(batch.num_spans() as u64))
-                    .boxed()
-            }
-            Source::Missing(reason) => stream::iter([Err(ReadError::Disk {
-                file: MISSING_TABLE.to_owned(),
-                reason: reason.to_string(),
-            })])
-            .boxed(),
-        }
-    }
-
-    /// Where the spans are, for plans and messages.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match &self.source {
-            Source::Hot(batches) => format!("hot: {} batches", batches.len()),
-            Source::Cold { file, .. } => file.label(),
-            Source::Missing(_) => MISSING_TABLE.to_owned(),
-        }
-    }
-
-    /// At most this many spans will come.
-    #[must_use]
-    pub fn span_count_upper_bound(&self) -> usize {
-        self.spans
-    }
-
-    /// Whether the spans of a trace come one after the other, so that a trace ends where the next begins. It may go
-    /// on in other partitions.
-    #[must_use]
-    pub fn has_runs_of_traces(&self) -> bool {
-        matches!(self.source, Source::Cold { .. })
-    }
-
-    /// Whether spans of it may come again, in the partition or in others.
-    #[must_use]
-    pub fn may_repeat(&self) -> bool {
-        matches!(self.source, Source::Hot(_))
-    }
-
-    /// No span starts later.
-    #[must_use]
-    pub fn max_start_time_unix_nano(&self) -> i64 {
-        self.times.start_max
-    }
-
-    /// No span starts or ends earlier.
-    #[must_use]
-    pub fn min_start_time_unix_nano(&self) -> i64 {
-        self.times.start_min
-    }
-}
-
-/// The spans of these traces; the batch itself when all are wanted.
-pub(crate) fn select_traces(
-    batch: &SpanBatch,
-    trace_ids: Option<&BTreeSet<TraceId>>,
-) -> Result<SpanBatch, ReadError> {
-    let Some(ids) = trace_ids else {
-        return Ok(batch.clone());
-    };
-    let columns = batch.columns();
-    let rows: Vec<u32> = (0..batch.num_spans())
-        .filter(|&row| ids.contains(&columns.trace_id(row)))
-        .filter_map(|row| u32::try_from(row).ok())
-        .collect();
-    if rows.len() == batch.num_spans() {
-        return Ok(batch.clone());
-    }
-    batch
-        .take(&UInt32Array::from(rows))
-        .map_err(|error| ReadError::Damaged {
-            file: "memory".to_owned(),
-            reason: error.to_string(),
-        })
 }

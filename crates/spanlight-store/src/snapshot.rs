@@ -9,7 +9,7 @@ use crate::cold::catalogue::Catalogue;
 use crate::cold::read::FileReader;
 use crate::hot::HotTier;
 use crate::recent::RecentTier;
-use crate::scan::{Partition, Scan, ScanReport, ScanRequest};
+use crate::scan::{self, Partition, Scan, ScanReport, ScanRequest};
 
 /// What queries see at one moment.
 #[derive(Debug, Clone, Default)]
@@ -80,16 +80,13 @@ impl Snapshot {
         let request = Arc::new(request.clone());
         let hot = self.view.hot.chunks().iter();
         let hot = hot.filter_map(|chunk| Partition::of_hot(chunk, &request, &report));
+        let mut partitions: Vec<_> = hot.collect();
         let recent = self.view.recent.files().iter().map(|recent| &recent.file);
         let files = recent.chain(self.view.cold.files.iter());
-        let files =
-            files.filter_map(|file| Partition::of_cold(&self.reader, file, &request, &report));
+        partitions.extend(scan::of_files(&self.reader, files, &request, &report).await);
         let missing = self.view.cold.missing.iter();
-        let missing = missing.map(|reason| Partition::of_missing_table(reason, &report));
-        Scan {
-            partitions: hot.chain(files).chain(missing).collect(),
-            report: Arc::clone(&report),
-        }
+        partitions.extend(missing.map(|reason| Partition::of_missing_table(reason)));
+        Scan { partitions, report }
     }
 
     /// An upper bound of the spans in the view.

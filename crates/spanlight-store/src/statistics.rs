@@ -121,6 +121,8 @@ pub struct ColdStatistics {
     pub spans: u64,
     /// Version of the table.
     pub table_version: u64,
+    /// Bytes in memory of the footers, indexes and filters of data files of all levels.
+    pub footer_bytes: u64,
 }
 
 /// Moves from memory to the recent level.

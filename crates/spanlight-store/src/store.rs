@@ -190,6 +190,7 @@ impl Store {
                 bytes: cold.iter().map(|file| file.bytes).sum(),
                 spans: cold.iter().map(|file| file.spans).sum(),
                 table_version: view.cold.version,
+                footer_bytes: self.inner.reader.footers.bytes() as u64,
             },
             expired: counters.expired,
             cache: self

@@ -146,6 +146,11 @@ impl Writer<'_> {
 
     fn cold(&mut self, cold: &ColdStatistics) -> fmt::Result {
         self.gauge("store_cold_files", "Data files of the table", cold.files)?;
+        self.gauge(
+            "store_footer_bytes",
+            "Bytes in memory of the footers, indexes and filters of data files",
+            cold.footer_bytes,
+        )?;
         self.gauge("store_cold_bytes", "Bytes of the table", cold.bytes)?;
         self.gauge("store_cold_spans", "Spans in the table", cold.spans)
     }

@@ -1,106 +1,221 @@
-//! What readers keep of a data file: its footer, page index and Bloom filters. A bounded number of them, so that a
-//! look-up by trace id in many files reads none of them twice.
+//! What readers keep of a data file: its footer, its page index, and those Bloom filters and small dictionaries that
+//! were asked for. Bounded in bytes, so that look-ups in many files read none of it twice and memory does not grow.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-};
+use arrow_array::{Array as _, StringArray};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 
 use super::catalogue::Catalogue;
-use super::read::ParquetFile;
-use super::schema::{META_CATALOGUE, TRACE_ID, with_dictionaries};
+use super::dictionary;
+use super::fetch::Fetch;
+use super::prune::{self, Durations};
+use super::schema::{META_CATALOGUE, with_dictionaries};
+use crate::hot::TimeBounds;
 
-/// Files whose footers are kept; one takes some tens of kilobytes.
-const FILES_MAX: usize = 256;
+/// Bytes that are kept, unless one file alone takes more.
+const BYTES_MAX: usize = 64 << 20;
 
-/// A file's footer.
+/// A file's footer, and what was read because of it.
 #[derive(Debug)]
 pub(crate) struct Footer {
-    pub(crate) metadata: ArrowReaderMetadata,
+    /// Without the page index.
+    pub(crate) metadata: Arc<ParquetMetaData>,
     /// The attributes that have columns in this file.
     pub(crate) catalogue: Catalogue,
-    /// For each row group, the filter of its trace ids.
-    pub(crate) trace_filters: Vec<Option<Sbbf>>,
+    pub(crate) groups: Vec<Group>,
+    leaves: HashMap<String, (usize, usize)>,
+    /// For each column its name and its leaves.
+    roots: Vec<(String, Range<usize>)>,
+    paged: OnceLock<Paged>,
+    details: Mutex<HashMap<(usize, usize), Details>>,
+    bytes: AtomicUsize,
 }
 
-/// Footers by file, the least recently used leaving first.
-#[derive(Debug, Default)]
-pub(crate) struct FooterCache {
-    state: Mutex<State>,
+/// The footer with the page index, for the reader of columns.
+#[derive(Debug)]
+pub(crate) struct Paged {
+    /// To read spans.
+    pub(crate) rows: ArrowReaderMetadata,
+    /// To test columns.
+    pub(crate) codes: ArrowReaderMetadata,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    footers: HashMap<PathBuf, (Arc<Footer>, u64)>,
-    uses: u64,
+/// What is known of a row group without a look at its columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group {
+    pub(crate) spans: usize,
+    pub(crate) bytes: u64,
+    pub(crate) times: TimeBounds,
+    pub(crate) durations: Durations,
 }
 
-impl FooterCache {
-    /// The footer of this file, read when it is not there.
-    pub(crate) fn get(
-        &self,
-        path: &Path,
-        reader: &ParquetFile,
-    ) -> Result<Arc<Footer>, ParquetError> {
-        if let Some(footer) = self.find(path) {
-            return Ok(footer);
-        }
-        // Two readers may read it at once; either is right.
-        let footer = Arc::new(Footer::read(reader)?);
-        self.insert(path, Arc::clone(&footer));
-        Ok(footer)
-    }
-
-    fn find(&self, path: &Path) -> Option<Arc<Footer>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.uses += 1;
-        let now = state.uses;
-        let (footer, used) = state.footers.get_mut(path)?;
-        *used = now;
-        Some(Arc::clone(footer))
-    }
-
-    fn insert(&self, path: &Path, footer: Arc<Footer>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.footers.len() >= FILES_MAX {
-            let oldest = state.footers.iter().min_by_key(|(_, (_, used))| *used);
-            let oldest = oldest.map(|(path, _)| path.clone());
-            oldest.map(|path| state.footers.remove(&path));
-        }
-        let now = state.uses;
-        state.footers.insert(path.to_owned(), (footer, now));
-    }
+/// What was read of a column of a row group; an inner `None` says that there is no such thing.
+#[derive(Debug, Clone, Default)]
+struct Details {
+    bloom: Option<Option<Arc<Sbbf>>>,
+    dictionary: Option<Option<Arc<StringArray>>>,
 }
 
 impl Footer {
-    fn read(reader: &ParquetFile) -> Result<Self, ParquetError> {
-        let options = ArrowReaderOptions::new()
-            .with_skip_arrow_metadata(true)
-            .with_page_index_policy(PageIndexPolicy::Optional);
-        let metadata = ArrowReaderMetadata::load(reader, options.clone())?;
-        let schema = with_dictionaries(metadata.schema());
-        let metadata = Arc::clone(metadata.metadata());
-        let metadata = ArrowReaderMetadata::try_new(metadata, options.with_schema(schema))?;
-        let catalogue = catalogue(metadata.metadata())?;
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(reader.clone(), metadata.clone());
-        let groups = metadata.metadata().row_groups().iter().enumerate();
-        let trace_filters = groups.map(|(position, group)| match column_of(group, TRACE_ID) {
-            Some(column) => builder.get_row_group_column_bloom_filter(position, column),
-            None => Ok(None),
+    fn read(fetch: &Fetch) -> Result<Self, ParquetError> {
+        let metadata = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Skip)
+            .parse_and_finish(fetch)?;
+        let metadata = Arc::new(metadata);
+        let descriptor = metadata.file_metadata().schema_descr();
+        let leaves = descriptor.columns().iter().enumerate();
+        let leaves = leaves.map(|(leaf, column)| {
+            let root = descriptor.get_column_root_idx(leaf);
+            (column.path().string(), (leaf, root))
+        });
+        let leaves: HashMap<_, _> = leaves.collect();
+        let groups = metadata.row_groups().iter();
+        let groups = groups.map(|group| {
+            let (times, durations) = prune::times(group, &leaves);
+            Group {
+                spans: usize::try_from(group.num_rows()).unwrap_or(0),
+                bytes: u64::try_from(group.compressed_size()).unwrap_or(0),
+                times,
+                durations,
+            }
         });
         Ok(Self {
-            trace_filters: trace_filters.collect::<Result<_, _>>()?,
+            groups: groups.collect(),
+            catalogue: catalogue(&metadata)?,
+            bytes: AtomicUsize::new(metadata.memory_size() + 100 * leaves.len()),
+            leaves,
+            roots: roots(&metadata),
             metadata,
-            catalogue,
+            paged: OnceLock::new(),
+            details: Mutex::default(),
         })
     }
+
+    /// The leaf column of this path, and the column that it belongs to.
+    pub(crate) fn leaf(&self, path: &str) -> Option<(usize, usize)> {
+        self.leaves.get(path).copied()
+    }
+
+    /// The columns: each with its name and its leaves.
+    pub(crate) fn roots(&self) -> &[(String, Range<usize>)] {
+        &self.roots
+    }
+
+    /// The footer with the page index, for the reader of columns.
+    pub(crate) fn paged(&self, fetch: &Fetch) -> Result<&Paged, ParquetError> {
+        if let Some(paged) = self.paged.get() {
+            return Ok(paged);
+        }
+        let metadata = ParquetMetaData::clone(&self.metadata);
+        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
+            .with_page_index_policy(PageIndexPolicy::Optional);
+        reader.read_page_indexes(fetch)?;
+        let metadata = Arc::new(reader.finish()?);
+        let more = metadata.memory_size();
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let plain = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options.clone())?;
+        let schema = with_dictionaries(plain.schema());
+        let schema = dictionary::readable(&schema, &metadata);
+        let codes = dictionary::testable(&schema, &metadata);
+        let paged = Paged {
+            rows: ArrowReaderMetadata::try_new(
+                Arc::clone(&metadata),
+                options.clone().with_schema(schema),
+            )?,
+            codes: ArrowReaderMetadata::try_new(metadata, options.with_schema(codes))?,
+        };
+        // Of two that read it at once, either is right.
+        if self.paged.set(paged).is_ok() {
+            self.bytes.fetch_add(more, Ordering::Relaxed);
+        }
+        self.paged
+            .get()
+            .ok_or_else(|| ParquetError::General("no page index".to_owned()))
+    }
+
+    /// The Bloom filter of a column of a row group.
+    pub(crate) fn bloom(
+        &self,
+        fetch: &Fetch,
+        group: usize,
+        leaf: usize,
+    ) -> Result<Option<Arc<Sbbf>>, ParquetError> {
+        let column = self.metadata.row_group(group).column(leaf);
+        if column.bloom_filter_offset().is_none() {
+            return Ok(None);
+        }
+        if let Some(known) = self.details(group, leaf).bloom {
+            return Ok(known);
+        }
+        let bloom = Sbbf::read_from_column_chunk(column, fetch)?.map(Arc::new);
+        let bytes = bloom.as_ref().map_or(0, |bloom| bloom.num_blocks() * 32);
+        self.remember(group, leaf, bytes, |details| {
+            details.bloom = Some(bloom.clone());
+        });
+        Ok(bloom)
+    }
+
+    /// The distinct values of a text column of a row group, if they are few and the column has nothing else.
+    pub(crate) fn small_dictionary(
+        &self,
+        fetch: &Fetch,
+        group: usize,
+        leaf: usize,
+    ) -> Result<Option<Arc<StringArray>>, ParquetError> {
+        let column = self.metadata.row_group(group).column(leaf);
+        if !dictionary::is_small(column) {
+            return Ok(None);
+        }
+        if let Some(known) = self.details(group, leaf).dictionary {
+            return Ok(known);
+        }
+        let values = dictionary::read(fetch, column)?.map(Arc::new);
+        let bytes = values.as_ref().map_or(0, |it| it.get_array_memory_size());
+        self.remember(group, leaf, bytes, |details| {
+            details.dictionary = Some(values.clone());
+        });
+        Ok(values)
+    }
+
+    fn details(&self, group: usize, leaf: usize) -> Details {
+        let details = self.details.lock().unwrap_or_else(PoisonError::into_inner);
+        details.get(&(group, leaf)).cloned().unwrap_or_default()
+    }
+
+    fn remember(&self, group: usize, leaf: usize, bytes: usize, add: impl FnOnce(&mut Details)) {
+        let mut details = self.details.lock().unwrap_or_else(PoisonError::into_inner);
+        add(details.entry((group, leaf)).or_default());
+        let entry = size_of::<((usize, usize), Details)>();
+        self.bytes.fetch_add(bytes + entry, Ordering::Relaxed);
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+fn roots(metadata: &ParquetMetaData) -> Vec<(String, Range<usize>)> {
+    let descriptor = metadata.file_metadata().schema_descr();
+    let fields = descriptor.root_schema().get_fields().iter();
+    let mut roots: Vec<_> = fields
+        .map(|field| (field.name().to_owned(), 0..0))
+        .collect();
+    for leaf in 0..descriptor.num_columns() {
+        let (_, leaves) = &mut roots[descriptor.get_column_root_idx(leaf)];
+        let start = if leaves.end == 0 { leaf } else { leaves.start };
+        *leaves = start..leaf + 1;
+    }
+    roots
 }
 
 /// What a file says of its attribute columns; files of the first version have none.
@@ -127,29 +242,80 @@ pub(crate) fn column_of(group: &RowGroupMetaData, name: &str) -> Option<usize> {
         .position(|column| column.column_path().string() == name)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cold::source::LocalFiles;
-    use crate::cold::write;
-    use crate::disk::LocalDisk;
+/// Footers by file, the least recently used leaving first.
+#[derive(Debug, Default)]
+pub(crate) struct FooterCache {
+    state: Mutex<State>,
+}
 
-    #[test]
-    fn the_number_of_footers_is_bounded() {
-        let directory = tempfile::tempdir().unwrap();
-        let written =
-            write::write(&LocalDisk, directory.path(), "file", &[], &Arc::default()).unwrap();
-        let reader = ParquetFile::new(
-            Arc::new(LocalFiles(Arc::new(LocalDisk))),
-            Arc::new(written.file),
-        );
-        let cache = FooterCache::default();
-        for number in 0..FILES_MAX + 10 {
-            cache.get(Path::new(&number.to_string()), &reader).unwrap();
-            cache.get(Path::new("0"), &reader).unwrap();
+#[derive(Debug, Default)]
+struct State {
+    footers: HashMap<PathBuf, (Arc<Footer>, u64)>,
+    uses: u64,
+}
+
+impl FooterCache {
+    /// The footer of this file, if it is there.
+    pub(crate) fn find(&self, path: &Path) -> Option<Arc<Footer>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.uses += 1;
+        let now = state.uses;
+        let (footer, used) = state.footers.get_mut(path)?;
+        *used = now;
+        Some(Arc::clone(footer))
+    }
+
+    /// The footer of the file that is fetched from, read when it is not there.
+    pub(crate) fn get(&self, fetch: &Fetch) -> Result<Arc<Footer>, ParquetError> {
+        let path = &fetch.file().path;
+        if let Some(footer) = self.find(path) {
+            return Ok(footer);
         }
-        assert_eq!(cache.state.lock().unwrap().footers.len(), FILES_MAX);
-        assert!(cache.find(Path::new("0")).is_some());
-        assert!(cache.find(Path::new("1")).is_none());
+        // Two readers may read it at once; either is right.
+        let footer = Arc::new(Footer::read(&fetch.with_tail()?)?);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = state.uses;
+        let entry = (Arc::clone(&footer), now);
+        state.footers.insert(path.clone(), entry);
+        state.trim(BYTES_MAX);
+        Ok(footer)
+    }
+
+    /// Bytes that the footers take.
+    pub(crate) fn bytes(&self) -> usize {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.bytes()
+    }
+
+    /// Lets go of what is too much. Footers grow while they are used.
+    pub(crate) fn trim(&self) {
+        self.trim_to(BYTES_MAX);
+    }
+
+    pub(crate) fn trim_to(&self, bytes_max: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.trim(bytes_max);
+    }
+}
+
+impl State {
+    fn bytes(&self) -> usize {
+        self.footers
+            .values()
+            .map(|(footer, _)| footer.bytes())
+            .sum()
+    }
+
+    fn trim(&mut self, bytes_max: usize) {
+        let mut bytes = self.bytes();
+        while bytes > bytes_max && self.footers.len() > 1 {
+            let oldest = self.footers.iter().min_by_key(|(_, (_, used))| *used);
+            let Some(oldest) = oldest.map(|(path, _)| path.clone()) else {
+                return;
+            };
+            if let Some((footer, _)) = self.footers.remove(&oldest) {
+                bytes -= footer.bytes().min(bytes);
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Spans survive the table: written to rows, to a file, and read back.
 
+mod filters;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,11 +9,12 @@ use futures::StreamExt as _;
 use proptest::prelude::*;
 use spanlight_model::{SpanBatch, SpanBatchBuilder, SpanId, SpanKind, TraceId};
 
-use super::read::{self, FileReader};
+use super::ColdFile;
+use super::read::FileReader;
 use super::write::{self, Written};
 use crate::disk::{Disk, LocalDisk};
 use crate::sample;
-use crate::scan::{ScanColumns, ScanRequest};
+use crate::scan::{self, ScanColumns, ScanFigures, ScanRequest};
 
 fn write(disk: &dyn Disk, directory: &Path, batches: &[SpanBatch]) -> Written {
     write::write(disk, directory, "file", batches, &Arc::default()).unwrap()
@@ -26,13 +29,26 @@ async fn round_trip(batches: &[SpanBatch], columns: ScanColumns) -> SpanBatch {
         columns,
         ..ScanRequest::default()
     };
-    let stream = read::stream(
-        FileReader::local(&disk),
-        Arc::new(written.file),
-        Arc::new(request),
-    );
-    let back: Vec<SpanBatch> = stream.map(Result::unwrap).collect().await;
-    SpanBatch::concat(&back).unwrap()
+    read(&FileReader::local(&disk), written.file, &request)
+        .await
+        .0
+}
+
+/// What a file has of a request, in the file's order, and what it took.
+async fn read(
+    reader: &FileReader,
+    file: ColdFile,
+    request: &ScanRequest,
+) -> (SpanBatch, ScanFigures) {
+    let report = Arc::default();
+    let (file, request) = (Arc::new(file), Arc::new(request.clone()));
+    let files = std::iter::once(&file);
+    let mut back = Vec::new();
+    for partition in scan::of_files(reader, files, &request, &report).await {
+        let batches: Vec<_> = partition.stream().map(Result::unwrap).collect().await;
+        back.extend(batches);
+    }
+    (SpanBatch::concat(&back).unwrap(), report.figures())
 }
 
 fn sorted(mut texts: Vec<String>) -> Vec<String> {
@@ -59,7 +75,7 @@ proptest! {
 #[tokio::test]
 async fn columns_that_are_not_read_are_empty() {
     let batch = sample::batch(5, 50);
-    let back = round_trip(&[batch.clone()], ScanColumns::BASE).await;
+    let back = round_trip(std::slice::from_ref(&batch), ScanColumns::BASE).await;
     assert_eq!(back.num_spans(), 50);
     let services = |batch: &SpanBatch| {
         let columns = batch.columns();

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why something was not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Why something was not read; what takes longer to find out is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
 pub enum SkipReason {
     /// Its times are outside the range.
     Time,
-    /// The bounds of a column exclude what is asked for.
-    Statistics,
     /// A key that is asked for does not occur.
     KeyAbsent,
+    /// The bounds of a column exclude what is asked for.
+    Statistics,
     /// A Bloom filter excludes the trace ids or the value.
     Bloom,
     /// None of the distinct values of a column passes.
@@ -25,8 +25,8 @@ impl SkipReason {
     /// Every reason.
     pub const ALL: [Self; 6] = [
         Self::Time,
-        Self::Statistics,
         Self::KeyAbsent,
+        Self::Statistics,
         Self::Bloom,
         Self::Dictionary,
         Self::NoRows,

@@ -1,0 +1,188 @@
+//! Bytes of one data file for the Parquet reader: fetched in as few reads as possible before they are decoded, each
+//! counted.
+
+use std::io::{Cursor, Read};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Buf as _, Bytes};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::ColdFile;
+use super::source::DataSource;
+use crate::scan::ScanReport;
+
+/// Ranges that are closer than this are read as one: a read costs about as much as copying so many bytes.
+const GAP_MAX: u64 = 16 << 10;
+/// What is read when the end is not known: the headers of pages, which are short.
+const HEAD: u64 = 4 << 10;
+/// The end of a file, where the footer lies.
+const TAIL: u64 = 64 << 10;
+
+/// One file's bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetch {
+    source: Arc<dyn DataSource>,
+    file: Arc<ColdFile>,
+    report: Arc<ScanReport>,
+    /// What was fetched, by where it starts.
+    parts: Arc<Vec<(u64, Bytes)>>,
+}
+
+impl Fetch {
+    pub(crate) fn new(
+        source: Arc<dyn DataSource>,
+        file: Arc<ColdFile>,
+        report: Arc<ScanReport>,
+    ) -> Self {
+        Self {
+            source,
+            file,
+            report,
+            parts: Arc::default(),
+        }
+    }
+
+    pub(crate) fn file(&self) -> &ColdFile {
+        &self.file
+    }
+
+    /// The same file with these ranges at hand.
+    pub(crate) fn with(&self, ranges: Vec<Range<u64>>) -> Result<Self, ParquetError> {
+        let ranges = coalesce(ranges);
+        let parts = self.read(&ranges)?;
+        let parts = ranges.iter().map(|range| range.start).zip(parts);
+        Ok(Self {
+            parts: Arc::new(parts.collect()),
+            ..self.clone()
+        })
+    }
+
+    /// The same file with its end at hand, for reading its footer.
+    pub(crate) fn with_tail(&self) -> Result<Self, ParquetError> {
+        self.report.footers_read.fetch_add(1, Ordering::Relaxed);
+        let length = self.file.bytes;
+        #[expect(clippy::single_range_in_vec_init, reason = "one range is meant")]
+        self.with(vec![length.saturating_sub(TAIL)..length])
+    }
+
+    fn read(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ParquetError> {
+        let bytes = ranges.iter().map(|range| range.end - range.start).sum();
+        self.report.bytes.read(bytes);
+        self.source
+            .read_ranges(&self.file, ranges)
+            .map_err(|error| ParquetError::External(Box::new(error)))
+    }
+
+    /// What is at hand from here on.
+    fn at_hand(&self, start: u64) -> Option<Bytes> {
+        let after = self.parts.partition_point(|(from, _)| *from <= start);
+        let (from, bytes) = self.parts.get(after.checked_sub(1)?)?;
+        let skip = usize::try_from(start - from).ok()?;
+        (skip < bytes.len()).then(|| bytes.slice(skip..))
+    }
+
+    fn range(&self, start: u64, end: u64) -> Result<Bytes, ParquetError> {
+        let length = usize::try_from(end.saturating_sub(start))?;
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        if let Some(bytes) = self.at_hand(start)
+            && bytes.len() >= length
+        {
+            return Ok(bytes.slice(..length));
+        }
+        let range = start..end;
+        let mut parts = self.read(std::slice::from_ref(&range))?;
+        Ok(parts.pop().unwrap_or_default())
+    }
+}
+
+/// The ranges in order, neighbours joined.
+fn coalesce(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.retain(|range| range.start < range.end);
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(GAP_MAX) => {
+                last.end = last.end.max(range.end);
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+impl Length for Fetch {
+    fn len(&self) -> u64 {
+        self.file.bytes
+    }
+}
+
+impl ChunkReader for Fetch {
+    type T = Box<dyn Read>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let head = match self.at_hand(start) {
+            Some(bytes) => bytes,
+            None => self.range(start, self.len().min(start.saturating_add(HEAD)).max(start))?,
+        };
+        let from = start.saturating_add(head.len() as u64);
+        let rest = LazyRest {
+            fetch: self.clone(),
+            range: from..self.len(),
+            bytes: None,
+        };
+        Ok(Box::new(head.reader().chain(rest)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let end = start.saturating_add(length as u64);
+        if end > self.len() {
+            let error = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+            return Err(ParquetError::General(format!(
+                "{start}..{end} is beyond the file's end: {error}"
+            )));
+        }
+        self.range(start, end)
+    }
+}
+
+/// The rest of a file, read when somebody gets there.
+struct LazyRest {
+    fetch: Fetch,
+    range: Range<u64>,
+    bytes: Option<Cursor<Bytes>>,
+}
+
+impl Read for LazyRest {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.range.is_empty() {
+            return Ok(0);
+        }
+        let bytes = match &mut self.bytes {
+            Some(bytes) => bytes,
+            None => {
+                let bytes = self.fetch.range(self.range.start, self.range.end);
+                let bytes = bytes.map_err(std::io::Error::other)?;
+                self.bytes.insert(Cursor::new(bytes))
+            }
+        };
+        bytes.read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_read_as_one() {
+        let far = GAP_MAX + 100;
+        let joined = coalesce(vec![far + 200..far + 300, 0..10, 20..100, 5..8, 7..7]);
+        assert_eq!(joined, [0..100, far + 200..far + 300]);
+    }
+}

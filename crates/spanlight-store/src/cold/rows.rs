@@ -1,0 +1,127 @@
+//! A choice of the rows of a row group.
+
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
+use parquet::arrow::arrow_reader::RowSelection;
+
+/// Rows of a row group: those of a mask, or all.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows {
+    mask: Option<BooleanBuffer>,
+    total: usize,
+    count: usize,
+}
+
+impl Rows {
+    pub(crate) fn all(total: usize) -> Self {
+        Self {
+            mask: None,
+            total,
+            count: total,
+        }
+    }
+
+    pub(crate) fn none(total: usize) -> Self {
+        Self::of_mask(BooleanBuffer::new_unset(total))
+    }
+
+    pub(crate) fn of_mask(mask: BooleanBuffer) -> Self {
+        let (total, count) = (mask.len(), mask.count_set_bits());
+        Self {
+            mask: (count < total).then_some(mask),
+            total,
+            count,
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn is_all(&self) -> bool {
+        self.mask.is_none()
+    }
+
+    /// Whether any row of this range is chosen.
+    pub(crate) fn any_within(&self, from: usize, to: usize) -> bool {
+        let to = to.min(self.total);
+        match &self.mask {
+            None => from < to,
+            Some(mask) => from < to && mask.slice(from, to - from).count_set_bits() > 0,
+        }
+    }
+
+    /// Of the rows chosen here those that pass: one bit for each of them, in their order.
+    pub(crate) fn narrowed(&self, passed: &BooleanBuffer) -> Self {
+        let Some(mask) = &self.mask else {
+            return Self::of_mask(passed.clone());
+        };
+        let mut narrowed = BooleanBufferBuilder::new(self.total);
+        narrowed.append_n(self.total, false);
+        for (row, passes) in mask.set_indices().zip(passed.iter()) {
+            if passes {
+                narrowed.set_bit(row, true);
+            }
+        }
+        Self::of_mask(narrowed.finish())
+    }
+
+    pub(crate) fn union(&self, other: &Self) -> Self {
+        match (&self.mask, &other.mask) {
+            (Some(mask), Some(others)) => Self::of_mask(mask | others),
+            _ => Self::all(self.total),
+        }
+    }
+
+    /// The rows chosen here and not there.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let Some(others) = &other.mask else {
+            return Self::none(self.total);
+        };
+        let left = match &self.mask {
+            Some(mask) => mask & &!others,
+            None => !others,
+        };
+        Self::of_mask(left)
+    }
+
+    /// For the reader of columns; `None` for all rows.
+    pub(crate) fn selection(&self) -> Option<RowSelection> {
+        let mask = self.mask.clone()?;
+        Some(RowSelection::from_boolean_buffer(mask))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(bits: &[bool]) -> Rows {
+        Rows::of_mask(BooleanBuffer::from(bits))
+    }
+
+    fn bits(rows: &Rows) -> Vec<bool> {
+        let mask = rows.mask.clone();
+        mask.map_or_else(|| vec![true; rows.total], |mask| mask.iter().collect())
+    }
+
+    #[test]
+    fn choices_narrow_and_join() {
+        let some = rows(&[true, false, true, true]);
+        assert_eq!((some.count(), some.is_all()), (3, false));
+        let narrowed = some.narrowed(&BooleanBuffer::from(&[false, true, true][..]));
+        assert_eq!(bits(&narrowed), [false, false, true, true]);
+        assert_eq!(bits(&some.without(&narrowed)), [true, false, false, false]);
+        assert_eq!(
+            bits(&Rows::all(4).without(&some)),
+            [false, true, false, false]
+        );
+        assert!(some.without(&Rows::all(4)).is_empty());
+        let joined = narrowed.union(&rows(&[true, true, false, false]));
+        assert!(joined.is_all() && joined.selection().is_none());
+        assert!(some.any_within(1, 3) && !some.any_within(1, 2) && !some.any_within(4, 9));
+    }
+}

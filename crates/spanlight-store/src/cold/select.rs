@@ -1,0 +1,321 @@
+//! Which rows of a row group pass a condition: each test reads its one column, the cheapest first, and only for rows
+//! that are still chosen. A text is tested once for each distinct value.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, StringArray};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer};
+use arrow_schema::DataType;
+use parquet::errors::ParquetError;
+use spanlight_model::TraceId;
+
+use super::condition::{ColumnTest, Condition, TestKind, ValueTest};
+use super::dictionary;
+use super::group::GroupReader;
+use super::prune::{self, resource_may_pass};
+use super::rows::Rows;
+use super::tail;
+use crate::scan::SkipReason;
+
+/// The rows that pass, of those chosen; and why there are none.
+pub(crate) fn select(
+    group: &GroupReader<'_>,
+    condition: &Condition,
+    rows: &Rows,
+) -> Result<(Rows, SkipReason), ParquetError> {
+    let mut selector = Selector {
+        group,
+        reason: SkipReason::NoRows,
+    };
+    let rows = selector.narrow(condition, rows)?;
+    Ok((rows, selector.reason))
+}
+
+struct Selector<'a, 'g> {
+    group: &'a GroupReader<'g>,
+    reason: SkipReason,
+}
+
+impl Selector<'_, '_> {
+    fn narrow(&mut self, condition: &Condition, rows: &Rows) -> Result<Rows, ParquetError> {
+        match condition {
+            Condition::Test(test) => self.test(test, rows),
+            Condition::All(conditions) => {
+                let mut conditions: Vec<_> = conditions.iter().collect();
+                conditions.sort_by_cached_key(|condition| self.cost(condition));
+                let mut rows = rows.clone();
+                for condition in conditions {
+                    if rows.is_empty() {
+                        break;
+                    }
+                    rows = self.narrow(condition, &rows)?;
+                }
+                Ok(rows)
+            }
+            Condition::Any(conditions) => {
+                let total = self.group.spans();
+                let mut found = Rows::none(total);
+                for condition in conditions {
+                    let left = rows.without(&found);
+                    if left.is_empty() {
+                        break;
+                    }
+                    if !self.is_excluded(condition)? {
+                        found = found.union(&self.narrow(condition, &left)?);
+                    }
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    /// Whether the condition fails on the whole row group.
+    fn is_excluded(&self, condition: &Condition) -> Result<bool, ParquetError> {
+        let group = self.group;
+        let metadata = group.footer.metadata.row_group(group.number);
+        Ok(prune::by_statistics(condition, metadata).is_some()
+            || prune::by_index(condition, group.footer, &group.fetch, group.number)?.is_some())
+    }
+
+    /// Bytes to read; what names its values is likely to leave fewer rows to the others.
+    fn cost(&self, condition: &Condition) -> u64 {
+        match condition {
+            Condition::All(conditions) => {
+                let costs = conditions.iter().map(|condition| self.cost(condition));
+                costs.min().unwrap_or(0)
+            }
+            Condition::Any(conditions) => conditions.iter().map(|it| self.cost(it)).sum(),
+            Condition::Test(test) => {
+                let bytes = self.group.column_bytes(test.leaf);
+                match &test.kind {
+                    TestKind::Traces(_) => 0,
+                    TestKind::Value(value) if value.predicate.literals().is_some() => bytes / 8,
+                    TestKind::Value(_) => bytes,
+                    TestKind::Resource { .. } => bytes.saturating_mul(2),
+                    TestKind::Tail { .. } => bytes.saturating_mul(8),
+                }
+            }
+        }
+    }
+
+    fn test(&mut self, test: &ColumnTest, rows: &Rows) -> Result<Rows, ParquetError> {
+        let column = self.group.column(test.leaf);
+        let passed = match &test.kind {
+            TestKind::Tail { key, predicate, .. } => {
+                self.read(test, rows, |array| tail::passed(array, key, predicate))?
+            }
+            TestKind::Traces(_) | TestKind::Value(_) | TestKind::Resource { .. }
+                if dictionary::is_whole(column) && is_bytes(column) =>
+            {
+                return self.test_codes(test, rows);
+            }
+            TestKind::Traces(ids) => self.read(test, rows, |array| {
+                let array = array.as_binary_opt::<i32>()?;
+                let is_one =
+                    |id: &[u8]| <[u8; 16]>::try_from(id).map(|id| ids.contains(&TraceId(id)));
+                Some(by_neighbour(
+                    array.len(),
+                    |row| array.value(row),
+                    |id| is_one(id).unwrap_or(false),
+                ))
+            })?,
+            TestKind::Resource { key, predicate } => self.read(test, rows, |array| {
+                let array = array.as_string_opt::<i32>()?;
+                Some(by_neighbour(
+                    array.len(),
+                    |row| array.value(row),
+                    |json| resource_may_pass(json, key, predicate),
+                ))
+            })?,
+            TestKind::Value(value) => self.read(test, rows, |array| values(array, value))?,
+        };
+        Ok(rows.narrowed(&passed))
+    }
+
+    /// Reads the column of a test and tests what it has.
+    fn read(
+        &self,
+        test: &ColumnTest,
+        rows: &Rows,
+        passed: impl Fn(&ArrayRef) -> Option<BooleanBuffer>,
+    ) -> Result<BooleanBuffer, ParquetError> {
+        let mut bits = BooleanBufferBuilder::new(rows.count());
+        for batch in self.group.codes(test.root, rows)? {
+            let batch = batch.map_err(ParquetError::from)?;
+            let passed = passed(batch.column(0));
+            let passed = passed.ok_or_else(|| {
+                ParquetError::General(format!("column {} is of another type", test.root))
+            })?;
+            bits.append_buffer(&passed);
+        }
+        if bits.len() == rows.count() {
+            return Ok(bits.finish());
+        }
+        Err(ParquetError::General("a column ends too early".to_owned()))
+    }
+
+    /// Tests the distinct values, then the rows by their codes.
+    fn test_codes(&mut self, test: &ColumnTest, rows: &Rows) -> Result<Rows, ParquetError> {
+        let group = self.group;
+        let null_passes = matches!(&test.kind, TestKind::Value(value) if value.null_passes);
+        let verdicts = verdicts(group, test)?;
+        if verdicts.count_set_bits() == 0 && !null_passes {
+            self.reason = SkipReason::Dictionary;
+            return Ok(Rows::none(group.spans()));
+        }
+        let passed = self.read(test, rows, |array| {
+            let array = array.as_dictionary_opt::<Int32Type>()?;
+            by_code(array, &verdicts, null_passes)
+        })?;
+        Ok(rows.narrowed(&passed))
+    }
+}
+
+fn is_bytes(column: &parquet::file::metadata::ColumnChunkMetaData) -> bool {
+    column.column_type() == parquet::basic::Type::BYTE_ARRAY
+}
+
+/// One bit a row, from one verdict a code; `None` when a code has no verdict.
+pub(crate) fn by_code(
+    array: &DictionaryArray<Int32Type>,
+    verdicts: &BooleanBuffer,
+    null_passes: bool,
+) -> Option<BooleanBuffer> {
+    if array.values().len() != verdicts.len() {
+        return None;
+    }
+    let keys = array.keys().values();
+    let passed = if verdicts.count_set_bits() == 1 {
+        let code = verdicts.set_indices().next()? as i32;
+        BooleanBuffer::collect_bool(keys.len(), |row| keys[row] == code)
+    } else {
+        let verdicts: Vec<bool> = verdicts.iter().collect();
+        BooleanBuffer::collect_bool(keys.len(), |row| {
+            verdicts.get(keys[row] as usize).copied().unwrap_or(false)
+        })
+    };
+    Some(with_nulls(passed, array.nulls(), null_passes))
+}
+
+fn with_nulls(
+    passed: BooleanBuffer,
+    nulls: Option<&NullBuffer>,
+    null_passes: bool,
+) -> BooleanBuffer {
+    match nulls {
+        Some(nulls) if null_passes => &passed | &!nulls.inner(),
+        Some(nulls) => &passed & nulls.inner(),
+        None => passed,
+    }
+}
+
+/// Neighbours are often equal: what was said of one is said of the next.
+fn by_neighbour<'a, T: ?Sized + PartialEq + 'a>(
+    rows: usize,
+    value: impl Fn(usize) -> &'a T,
+    test: impl Fn(&T) -> bool,
+) -> BooleanBuffer {
+    let mut last: Option<(&T, bool)> = None;
+    BooleanBuffer::collect_bool(rows, |row| {
+        let value = value(row);
+        match last {
+            Some((same, verdict)) if same == value => verdict,
+            _ => {
+                let verdict = test(value);
+                last = Some((value, verdict));
+                verdict
+            }
+        }
+    })
+}
+
+/// One bit for each value; `None` for a column of a type that has no tests.
+fn values(array: &ArrayRef, test: &ValueTest) -> Option<BooleanBuffer> {
+    let predicate = &test.predicate;
+    let passed = match array.data_type() {
+        DataType::Utf8 => {
+            let texts: &StringArray = array.as_string_opt()?;
+            by_neighbour(
+                texts.len(),
+                |row| texts.value(row),
+                |text| predicate.passes_text(text),
+            )
+        }
+        DataType::Int64 => {
+            let numbers = array.as_primitive_opt::<Int64Type>()?.values();
+            BooleanBuffer::collect_bool(numbers.len(), |row| {
+                let number = numbers[row];
+                predicate.passes_int(if test.clamped { number.max(0) } else { number })
+            })
+        }
+        DataType::Float64 => {
+            let numbers = array.as_primitive_opt::<Float64Type>()?.values();
+            BooleanBuffer::collect_bool(numbers.len(), |row| predicate.passes_double(numbers[row]))
+        }
+        DataType::Boolean => {
+            let truths: &BooleanArray = array.as_boolean_opt()?;
+            let (yes, no) = (predicate.passes_bool(true), predicate.passes_bool(false));
+            match (yes, no) {
+                (true, true) => BooleanBuffer::new_set(truths.len()),
+                (true, false) => truths.values().clone(),
+                (false, true) => !truths.values(),
+                (false, false) => BooleanBuffer::new_unset(truths.len()),
+            }
+        }
+        DataType::Dictionary(..) => {
+            // Made while reading: the file has no dictionary for all of the column.
+            let array = array.as_dictionary_opt::<Int32Type>()?;
+            let texts: &StringArray = array.values().as_string_opt()?;
+            let verdicts = BooleanBuffer::collect_bool(texts.len(), |code| {
+                predicate.passes_text(texts.value(code))
+            });
+            return by_code(array, &verdicts, test.null_passes);
+        }
+        _ => return None,
+    };
+    Some(with_nulls(passed, array.nulls(), test.null_passes))
+}
+
+/// What a test says of each of a column's distinct values.
+///
+/// # Errors
+/// When they cannot be read.
+pub(crate) fn verdicts(
+    group: &GroupReader<'_>,
+    test: &ColumnTest,
+) -> Result<BooleanBuffer, ParquetError> {
+    let column = group.column(test.leaf);
+    if let TestKind::Traces(ids) = &test.kind {
+        let Some(values) = dictionary::read_bytes(&group.fetch, column)? else {
+            return Ok(BooleanBuffer::new_unset(0));
+        };
+        let only = ids.first().filter(|_| ids.len() == 1);
+        return Ok(BooleanBuffer::collect_bool(values.len(), |code| {
+            let id = values.get(code);
+            match only {
+                Some(only) => id == only.0,
+                None => <[u8; 16]>::try_from(id).is_ok_and(|id| ids.contains(&TraceId(id))),
+            }
+        }));
+    }
+    let small = group
+        .footer
+        .small_dictionary(&group.fetch, group.number, test.leaf)?;
+    let values = match small {
+        Some(values) => values,
+        None => match dictionary::read(&group.fetch, column)? {
+            Some(values) => Arc::new(values),
+            None => return Ok(BooleanBuffer::new_unset(0)),
+        },
+    };
+    Ok(BooleanBuffer::collect_bool(values.len(), |code| {
+        let text = values.value(code);
+        match &test.kind {
+            TestKind::Value(value) => value.predicate.passes_text(text),
+            TestKind::Resource { key, predicate } => resource_may_pass(text, key, predicate),
+            TestKind::Traces(_) | TestKind::Tail { .. } => true,
+        }
+    }))
+}

@@ -1,0 +1,302 @@
+//! The parts of a snapshot: some batches in memory, or a row group of a file.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::UInt32Array;
+use futures::StreamExt as _;
+use futures::future::join_all;
+use futures::stream::{self, BoxStream};
+use spanlight_model::{SpanBatch, TraceId};
+use tokio::task;
+
+use super::report::{ScanReport, SkipReason};
+use super::{ScanRequest, memory};
+use crate::cold::read::{FileReader, Part};
+use crate::cold::{ColdFile, FileTimes};
+use crate::error::ReadError;
+use crate::hot::{HotBatch, TimeBounds};
+
+/// Files that are looked into by one thread, so that a request of few files needs one only.
+const FILES_AT_ONCE: usize = 16;
+
+/// What messages call a table of which nothing is known.
+const MISSING_TABLE: &str = "the cold table";
+
+/// A part of a snapshot that is read on its own, in parallel with others: some batches in memory, or a part of a file.
+#[derive(Debug)]
+pub struct Partition {
+    source: Source,
+    times: TimeBounds,
+    spans: usize,
+}
+
+#[derive(Debug)]
+enum Source {
+    Hot {
+        batches: Vec<Arc<HotBatch>>,
+        trace_ids: Option<Arc<BTreeSet<TraceId>>>,
+        report: Arc<ScanReport>,
+    },
+    File(Part),
+    Unreadable {
+        file: String,
+        error: ReadError,
+    },
+}
+
+impl Partition {
+    /// The batches of a chunk that may have what is asked for; `None` when there are none.
+    pub(crate) fn of_hot(
+        chunk: &[Arc<HotBatch>],
+        request: &ScanRequest,
+        report: &Arc<ScanReport>,
+    ) -> Option<Self> {
+        let in_time = |batch: &HotBatch| {
+            let range = request.time_range.as_ref();
+            range.is_none_or(|range| batch.summary.times.may_overlap(range))
+        };
+        let in_traces = |batch: &HotBatch| {
+            let ids = request.trace_ids.as_ref();
+            ids.is_none_or(|ids| batch.summary.may_contain_any(ids))
+        };
+        let in_filter = |batch: &HotBatch| {
+            let filter = request.filter.as_ref();
+            filter.is_none_or(|filter| memory::may_pass(&batch.spans, filter))
+        };
+        report.hot_batches.consider(chunk.len() as u64);
+        let spans = |batches: &[Arc<HotBatch>]| -> usize {
+            batches.iter().map(|batch| batch.spans.num_spans()).sum()
+        };
+        report.spans.consider(spans(chunk) as u64);
+        let mut batches = chunk.to_vec();
+        for (reason, may_have) in [
+            (SkipReason::Time, &in_time as &dyn Fn(&HotBatch) -> bool),
+            (SkipReason::KeyAbsent, &in_traces),
+            (SkipReason::Dictionary, &in_filter),
+        ] {
+            let before = (batches.len(), spans(&batches));
+            batches.retain(|batch| may_have(batch));
+            report
+                .hot_batches
+                .skip(reason, (before.0 - batches.len()) as u64);
+            let skipped = before.1 - spans(&batches);
+            report.spans.skip(reason, skipped as u64);
+        }
+        if batches.is_empty() {
+            return None;
+        }
+        let bounds = batches.iter().map(|batch| batch.summary.times);
+        Some(Self {
+            times: bounds.fold(TimeBounds::NONE, TimeBounds::union),
+            spans: spans(&batches),
+            source: Source::Hot {
+                batches,
+                trace_ids: request.trace_ids.clone(),
+                report: Arc::clone(report),
+            },
+        })
+    }
+
+    fn of_part(part: Part) -> Self {
+        Self {
+            times: part.times(),
+            spans: part.spans(),
+            source: Source::File(part),
+        }
+    }
+
+    fn unreadable(file: &ColdFile, error: ReadError) -> Self {
+        Self {
+            times: file.times.bounds(),
+            spans: 0,
+            source: Source::Unreadable {
+                file: file.label(),
+                error,
+            },
+        }
+    }
+
+    /// A table that nothing is known of: reading it fails, so that whoever does says what is missing.
+    pub(crate) fn of_missing_table(reason: &Arc<str>) -> Self {
+        let error = ReadError::Disk {
+            file: MISSING_TABLE.to_owned(),
+            reason: reason.to_string(),
+        };
+        Self {
+            times: FileTimes::ANY.bounds(),
+            spans: 0,
+            source: Source::Unreadable {
+                file: MISSING_TABLE.to_owned(),
+                error,
+            },
+        }
+    }
+
+    /// The spans, a batch at a time. Files are read on blocking threads; dropping the stream ends the reading.
+    #[must_use]
+    pub fn stream(self) -> BoxStream<'static, Result<SpanBatch, ReadError>> {
+        match self.source {
+            Source::Hot {
+                batches,
+                trace_ids,
+                report,
+            } => stream::iter(batches)
+                .inspect(move |batch| {
+                    report.hot_batches.read(1);
+                    report.spans.read(batch.spans.num_spans() as u64);
+                })
+                .map(move |batch| select_traces(&batch.spans, trace_ids.as_deref()))
+                .filter(|batch| {
+                    let keep = !matches!(batch, Ok(batch) if batch.is_empty());
+                    futures::future::ready(keep)
+                })
+                .boxed(),
+            Source::File(part) => part.stream(),
+            Source::Unreadable { error, .. } => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    /// Where the spans are, for plans and messages.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.source {
+            Source::Hot { batches, .. } => format!("hot: {} batches", batches.len()),
+            Source::File(part) => part.describe(),
+            Source::Unreadable { file, .. } => file.clone(),
+        }
+    }
+
+    /// At most this many spans will come.
+    #[must_use]
+    pub fn span_count_upper_bound(&self) -> usize {
+        self.spans
+    }
+
+    /// Whether the spans of a trace come one after the other, so that a trace ends where the next begins. It may go
+    /// on in other partitions.
+    #[must_use]
+    pub fn has_runs_of_traces(&self) -> bool {
+        matches!(self.source, Source::File(_))
+    }
+
+    /// Whether spans of it may come again, in the partition or in others.
+    #[must_use]
+    pub fn may_repeat(&self) -> bool {
+        matches!(self.source, Source::Hot { .. })
+    }
+
+    /// No span starts later.
+    #[must_use]
+    pub fn max_start_time_unix_nano(&self) -> i64 {
+        self.times.start_max
+    }
+
+    /// No span starts or ends earlier.
+    #[must_use]
+    pub fn min_start_time_unix_nano(&self) -> i64 {
+        self.times.start_min
+    }
+}
+
+/// The row groups of these files that may have what is asked for. What cannot be read is a partition that says so.
+pub(crate) async fn of_files(
+    reader: &FileReader,
+    files: impl Iterator<Item = &Arc<ColdFile>>,
+    request: &Arc<ScanRequest>,
+    report: &Arc<ScanReport>,
+) -> Vec<Partition> {
+    let in_time: Vec<_> = files
+        .filter(|file| is_in_time(file, request, report))
+        .map(Arc::clone)
+        .collect();
+    let chunks = in_time.chunks(FILES_AT_ONCE).map(|files| {
+        let (reader, files) = (reader.clone(), files.to_vec());
+        let (request, report) = (Arc::clone(request), Arc::clone(report));
+        task::spawn_blocking(move || {
+            let partitions = files
+                .iter()
+                .flat_map(|file| of_file(&reader, file, &request, &report));
+            partitions.collect::<Vec<_>>()
+        })
+    });
+    let mut partitions = Vec::new();
+    for (looked, files) in join_all(chunks)
+        .await
+        .into_iter()
+        .zip(in_time.chunks(FILES_AT_ONCE))
+    {
+        match looked {
+            Ok(found) => partitions.extend(found),
+            // The thread broke off, which only a file that nobody foresaw brings about.
+            Err(error) => partitions.extend(files.iter().map(|file| {
+                let error = ReadError::Damaged {
+                    file: file.label(),
+                    reason: error.to_string(),
+                };
+                Partition::unreadable(file, error)
+            })),
+        }
+    }
+    partitions
+}
+
+fn is_in_time(file: &ColdFile, request: &ScanRequest, report: &ScanReport) -> bool {
+    report.files.consider(1);
+    report.bytes.consider(file.bytes);
+    report.spans.consider(file.spans);
+    let range = request.time_range.as_ref();
+    let is_in_time = range.is_none_or(|range| file.times.bounds().may_overlap(range));
+    if !is_in_time {
+        report.files.skip(SkipReason::Time, 1);
+        report.bytes.skip(SkipReason::Time, file.bytes);
+        report.spans.skip(SkipReason::Time, file.spans);
+    }
+    is_in_time
+}
+
+fn of_file(
+    reader: &FileReader,
+    file: &Arc<ColdFile>,
+    request: &Arc<ScanRequest>,
+    report: &Arc<ScanReport>,
+) -> Vec<Partition> {
+    match reader.parts(file, request, report) {
+        Ok(parts) => {
+            match parts.is_empty() {
+                true => report.files.skip(SkipReason::NoRows, 1),
+                false => report.files.read(1),
+            }
+            let partitions = parts.into_iter().map(|part| match part {
+                Ok(part) => Partition::of_part(part),
+                Err(error) => Partition::unreadable(file, error),
+            });
+            partitions.collect()
+        }
+        Err(error) => vec![Partition::unreadable(file, error)],
+    }
+}
+
+/// The spans of these traces; the batch itself when all are wanted.
+fn select_traces(
+    batch: &SpanBatch,
+    trace_ids: Option<&BTreeSet<TraceId>>,
+) -> Result<SpanBatch, ReadError> {
+    let Some(ids) = trace_ids else {
+        return Ok(batch.clone());
+    };
+    let columns = batch.columns();
+    let rows: Vec<u32> = (0..batch.num_spans())
+        .filter(|&row| ids.contains(&columns.trace_id(row)))
+        .filter_map(|row| u32::try_from(row).ok())
+        .collect();
+    if rows.len() == batch.num_spans() {
+        return Ok(batch.clone());
+    }
+    batch
+        .take(&UInt32Array::from(rows))
+        .map_err(|error| ReadError::Damaged {
+            file: "memory".to_owned(),
+            reason: error.to_string(),
+        })
+}
