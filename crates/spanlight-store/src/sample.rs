@@ -88,23 +88,33 @@ fn fill(span: &mut SpanRow<'_>, random: &mut SmallRng) {
 fn attributes(sink: &mut AttributeSink<'_>, random: &mut SmallRng) {
     for _ in 0..random.random_range(0..6) {
         let key = ["a", "http.route", "", "κλειδί"][random.random_range(0..4)];
-        match random.random_range(0..9) {
-            0 => sink.push(key, Value::Empty),
-            1 => sink.push(key, Value::String("")),
-            2 => sink.push(key, Value::String("héllo")),
-            3 => sink.push(key, Value::Bool(random.random())),
-            4 => sink.push(key, Value::Int(random.random())),
-            5 => sink.push(key, Value::Double(-0.0)),
-            6 => sink.push_bytes(key, &[0, 255, 7]),
-            7 => sink.push_any(
-                key,
-                &AnyValue::Array(vec![AnyValue::Int(1), AnyValue::Empty]),
-            ),
-            _ => sink.push_any(
-                key,
-                &AnyValue::KeyValueList(vec![("k".into(), AnyValue::Double(f64::NAN))]),
-            ),
-        }
+        let value = match random.random_range(0..9) {
+            0 => Value::Empty,
+            1 => Value::String(""),
+            2 => Value::String("héllo"),
+            3 => Value::Bool(random.random()),
+            4 => Value::Int(random.random()),
+            5 => Value::Double(-0.0),
+            other => {
+                push_rare(sink, key, other);
+                continue;
+            }
+        };
+        sink.push(key, value);
+    }
+}
+
+fn push_rare(sink: &mut AttributeSink<'_>, key: &str, kind: u32) {
+    match kind {
+        6 => sink.push_bytes(key, &[0, 255, 7]),
+        7 => sink.push_any(
+            key,
+            &AnyValue::Array(vec![AnyValue::Int(1), AnyValue::Empty]),
+        ),
+        _ => sink.push_any(
+            key,
+            &AnyValue::KeyValueList(vec![("k".into(), AnyValue::Double(f64::NAN))]),
+        ),
     }
 }
 

@@ -85,7 +85,7 @@ impl Snapshot {
         let files = recent.chain(self.view.cold.files.iter());
         partitions.extend(scan::of_files(&self.reader, files, &request, &report).await);
         let missing = self.view.cold.missing.iter();
-        partitions.extend(missing.map(|reason| Partition::of_missing_table(reason)));
+        partitions.extend(missing.map(Partition::of_missing_table));
         Scan { partitions, report }
     }
 
