@@ -6,7 +6,7 @@ mod condition;
 mod decode;
 mod dictionary;
 mod encode;
-mod fetch;
+pub(crate) mod fetch;
 pub(crate) mod footer;
 mod group;
 pub(crate) mod identify;

@@ -14,11 +14,12 @@ use parquet::file::reader::FileReader as _;
 use parquet::file::serialized_reader::{SerializedFileReader, SerializedPageReader};
 
 use crate::cold::ColdFile;
+use crate::cold::fetch::Fetch;
 use crate::cold::identify::identify;
-use crate::cold::read::{FileReader, ParquetFile};
+use crate::cold::read::FileReader;
 use crate::disk::Disk;
 use crate::inspect::{COLD, InspectError, LOG, Place, Progress, RECENT, TABLE_LOG};
-use crate::scan::{Partition, ScanColumns, ScanReport, ScanRequest};
+use crate::scan::{ScanColumns, ScanRequest};
 
 /// What takes how much.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -167,7 +168,7 @@ fn look(
     let file = identify(place.disk.as_ref(), path);
     let file = Arc::new(file.map_err(|error| ParquetError::General(error.to_string()))?);
     let source = FileReader::local(&place.disk).source;
-    let chunks = Arc::new(ParquetFile::new(source, Arc::clone(&file)));
+    let chunks = Arc::new(Fetch::new(source, Arc::clone(&file), Arc::default()));
     let reader = SerializedFileReader::new(chunks.as_ref().clone())?;
     let mut inside = 0;
     for group in reader.metadata().row_groups() {
@@ -190,7 +191,7 @@ fn add_chunk(
     column: &mut ColumnUsage,
     chunk: &ColumnChunkMetaData,
     group: &RowGroupMetaData,
-    file: &Arc<ParquetFile>,
+    file: &Arc<Fetch>,
 ) -> u64 {
     let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
     let bytes = unsigned(chunk.compressed_size());
@@ -219,7 +220,7 @@ fn add_chunk(
 fn distinct(
     chunk: &ColumnChunkMetaData,
     group: &RowGroupMetaData,
-    file: &Arc<ParquetFile>,
+    file: &Arc<Fetch>,
 ) -> Option<u64> {
     let encodings = chunk.page_encoding_stats_mask()?;
     if !encodings.is_only(Encoding::RLE_DICTIONARY) {
@@ -238,19 +239,14 @@ async fn count_services(
     file: Arc<ColdFile>,
     services: &mut BTreeMap<Option<String>, u64>,
 ) {
-    let request = Arc::new(ScanRequest {
+    let request = ScanRequest {
         columns: ScanColumns {
             service_name: true,
             ..ScanColumns::NONE
         },
         ..ScanRequest::default()
-    });
-    let reader = FileReader::local(&place.disk);
-    let report = Arc::<ScanReport>::default();
-    let Some(partition) = Partition::of_cold(&reader, &file, &request, &report) else {
-        return;
     };
-    let mut spans = partition.stream();
+    let mut spans = FileReader::local(&place.disk).stream(file, request);
     // A file that breaks off is `verify`'s to tell.
     while let Some(Ok(batch)) = spans.next().await {
         let columns = batch.columns();

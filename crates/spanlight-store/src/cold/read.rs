@@ -105,6 +105,34 @@ impl FileReader {
     }
 }
 
+impl FileReader {
+    /// What a file has of a request, from its beginning to its end.
+    pub(crate) fn stream(
+        &self,
+        file: Arc<ColdFile>,
+        request: ScanRequest,
+    ) -> BoxStream<'static, Result<SpanBatch, ReadError>> {
+        let reader = self.clone();
+        let parts = async move {
+            let label = file.label();
+            let look = move || reader.parts(&file, &Arc::new(request), &Arc::default());
+            let parts = match task::spawn_blocking(look).await {
+                Ok(Ok(parts)) => parts,
+                Ok(Err(error)) => vec![Err(error)],
+                Err(error) => vec![Err(ReadError::Damaged {
+                    file: label,
+                    reason: error.to_string(),
+                })],
+            };
+            stream::iter(parts).flat_map(|part| match part {
+                Ok(part) => part.stream(),
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            })
+        };
+        stream::once(parts).flatten().boxed()
+    }
+}
+
 impl OpenFile {
     /// Why a row group need not be looked into.
     fn skip(&self, group: usize) -> Result<Option<SkipReason>, ParquetError> {

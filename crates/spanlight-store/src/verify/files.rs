@@ -14,11 +14,12 @@ use serde_json::Value;
 use spanlight_model::{SpanBatch, SpanKind};
 
 use crate::cold::FileTimes;
+use crate::cold::fetch::Fetch;
 use crate::cold::identify::{IdentifyError, identify};
-use crate::cold::read::{FileReader, ParquetFile};
+use crate::cold::read::FileReader;
 use crate::error::ReadError;
 use crate::inspect::{COLD, Place, Progress, RECENT, TableFile};
-use crate::scan::{Partition, ScanColumns, ScanReport, ScanRequest};
+use crate::scan::{ScanColumns, ScanRequest};
 
 use super::keys::{Key, Keys, key};
 use super::{Problem, RESTORE};
@@ -103,17 +104,11 @@ pub(super) fn spans_of(
 ) -> Result<BoxStream<'static, Result<SpanBatch, ReadError>>, IdentifyError> {
     // Its own times, where the commit's may be what is wrong.
     let file = Arc::new(identify(place.disk.as_ref(), &check.path)?);
-    let request = Arc::new(ScanRequest {
+    let request = ScanRequest {
         columns,
         ..ScanRequest::default()
-    });
-    let reader = FileReader::local(&place.disk);
-    let report = Arc::<ScanReport>::default();
-    let partition = Partition::of_cold(&reader, &file, &request, &report);
-    Ok(match partition {
-        Some(partition) => partition.stream(),
-        None => futures::stream::empty().boxed(),
-    })
+    };
+    Ok(FileReader::local(&place.disk).stream(file, request))
 }
 
 /// Checks a file; `columns` are those of the table, where it could be read.
@@ -174,7 +169,7 @@ fn unknown_columns(
     let source = FileReader::local(&place.disk).source;
     let found = identify(place.disk.as_ref(), &file.path);
     let found = found.map_err(|error| ParquetError::General(error.to_string()))?;
-    let reader = ParquetFile::new(source, Arc::new(found));
+    let reader = Fetch::new(source, Arc::new(found), Arc::default());
     let reader = SerializedFileReader::new(reader)?;
     let schema = reader.metadata().file_metadata().schema_descr();
     let names = schema.root_schema().get_fields().iter();
