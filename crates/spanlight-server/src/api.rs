@@ -9,6 +9,7 @@ mod metrics;
 mod parameters;
 mod search;
 mod status;
+mod services;
 mod time;
 mod trace;
 
@@ -43,6 +44,8 @@ pub(crate) fn router() -> Router<App> {
         .route("/metrics", get(metrics::get))
         .route("/traces/{id}", get(trace::get))
         .route("/status", get(status::get))
+        .route("/services", get(services::services))
+        .route("/service-graph", get(services::graph))
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(method_not_allowed)
 }

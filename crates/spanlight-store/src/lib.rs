@@ -9,6 +9,7 @@ mod backup;
 mod budget;
 mod clock;
 mod cold;
+mod counters;
 mod directory;
 pub mod disk;
 mod error;
