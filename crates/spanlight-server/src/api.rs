@@ -8,8 +8,8 @@ mod failure;
 mod metrics;
 mod parameters;
 mod search;
-mod status;
 mod services;
+mod status;
 mod time;
 mod trace;
 

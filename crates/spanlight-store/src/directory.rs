@@ -98,6 +98,11 @@ impl Directory {
     }
 
     /// Data files between memory and the table.
+    /// What was counted of all spans.
+    pub(crate) fn counters(&self) -> PathBuf {
+        self.root.join("counters.json")
+    }
+
     pub(crate) fn recent(&self) -> PathBuf {
         self.root.join("recent")
     }

@@ -33,6 +33,9 @@ mod verify;
 pub use backup::{BackupError, BackupOptions, BackupReport, backup, restore};
 pub use clock::{Clock, SystemClock};
 pub use cold::remote::{ColdLocation, LocationError, ObjectLocation};
+pub use counters::{
+    Call, CallCounts, CallKind, DurationHistogram, Operation, OperationCounts, ServiceCounters,
+};
 pub use error::{AppendError, FlushError, OpenError, ReadError};
 pub use inspect::{InspectError, Progress};
 pub use options::{FsyncPolicy, StoreOptions};

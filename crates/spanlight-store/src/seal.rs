@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::TryStreamExt as _;
+use futures::stream;
 use spanlight_model::SpanBatch;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task;
@@ -16,16 +18,19 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::Budget;
 use crate::cold::ColdFile;
 use crate::cold::catalogue::Catalogue;
+use crate::cold::read::FileReader;
 use crate::cold::write;
+use crate::counters::CounterBook;
 use crate::directory::Directory;
 use crate::disk::{Disk, temporary_name};
-use crate::error::FlushError;
+use crate::error::{FlushError, ReadError};
 use crate::hot::HotBatch;
 use crate::log::writer::LogWriter;
 use crate::maintenance::{Report, nanos};
 use crate::options::StoreOptions;
-use crate::recent::{Range, RecentFile, file_name};
-use crate::snapshot::{Published, View};
+use crate::recent::{Range, RecentFile, RecentTier, file_name};
+use crate::scan::{Partition, ScanRequest};
+use crate::snapshot::{Published, Snapshot, View};
 
 /// What the task works on.
 pub(crate) struct Sealer {
@@ -34,6 +39,8 @@ pub(crate) struct Sealer {
     pub(crate) published: Arc<Published>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) log: Arc<LogWriter>,
+    pub(crate) counters: Arc<CounterBook>,
+    pub(crate) reader: FileReader,
     /// Told when enough bytes are hot.
     pub(crate) wanted: Arc<Notify>,
     /// Told when there is a new file.
@@ -64,6 +71,7 @@ impl Sealer {
     /// Works until the store closes.
     pub(crate) async fn run(self, mut requests: mpsc::Receiver<SealRequest>) {
         let mut failed_at: Option<Instant> = None;
+        self.count_again().await;
         loop {
             let reply = tokio::select! {
                 () = self.closing.cancelled() => return,
@@ -159,8 +167,15 @@ impl Sealer {
         drop(view);
         let disk = Arc::clone(&self.options.disk);
         let directory = Arc::clone(&self.directory);
+        let counters = Arc::clone(&self.counters);
+        let waits_since = self.waits_since();
         let sealed = task::spawn_blocking(move || {
             let sealed = write_file(disk.as_ref(), &directory, range, &batches, &catalogue);
+            if sealed.is_ok() {
+                let spans: Vec<SpanBatch> = batches.iter().map(|b| b.spans.clone()).collect();
+                counters.count_segment(&spans, range.last, waits_since);
+                counters.save_if_due();
+            }
             drop(directory);
             sealed
         });
@@ -176,6 +191,45 @@ impl Sealer {
         });
         self.log.cut(self.published.load().covered_through());
         Ok(Some(sealed))
+    }
+
+    /// Spans that came before this time no longer wait for the other side of their call.
+    fn waits_since(&self) -> i64 {
+        let now = self.options.clock.now_unix_nano();
+        now.saturating_sub(nanos(self.options.hot_window))
+    }
+
+    /// Counts the segments that were sealed after the last checkpoint of the counters.
+    async fn count_again(&self) {
+        let view = self.published.load();
+        let counted = self.counters.through();
+        for recent in view.recent.files() {
+            if recent.range.last <= counted {
+                continue;
+            }
+            match self.spans_of(recent).await {
+                Ok(spans) => {
+                    let counters = Arc::clone(&self.counters);
+                    let (last, waits_since) = (recent.range.last, self.waits_since());
+                    let count = move || counters.count_segment(&spans, last, waits_since);
+                    task::spawn_blocking(count).await.ok();
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the spans of a damaged file are not in the counters of services");
+                }
+            }
+        }
+    }
+
+    async fn spans_of(&self, recent: &RecentFile) -> Result<Vec<SpanBatch>, ReadError> {
+        let view = View {
+            recent: RecentTier::default().with(recent.clone()),
+            ..View::default()
+        };
+        let snapshot = Snapshot::new(Arc::new(view), self.reader.clone());
+        let scan = snapshot.scan(&ScanRequest::default()).await;
+        let partitions = scan.partitions.into_iter().map(Partition::stream);
+        stream::select_all(partitions).try_collect().await
     }
 
     /// Joins small batches: a batch of one span takes twenty times the memory of the span.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::{Budget, Reservation};
 use crate::cold::read::FileReader;
 use crate::cold::remote::table::RemoteTable;
+use crate::counters::{CounterBook, ServiceCounters};
 use crate::error::{AppendError, FlushError};
 use crate::hot::Summary;
 use crate::log::codec;
@@ -42,6 +43,7 @@ struct Inner {
     log: Arc<LogWriter>,
     damage: DamageStatistics,
     report: Arc<Report>,
+    counters: Arc<CounterBook>,
     reader: FileReader,
     remote: Option<RemoteTable>,
     seals: mpsc::Sender<SealRequest>,
@@ -150,6 +152,14 @@ impl Store {
         self.inner.log.look().await;
     }
 
+    /// Rates, errors and durations by operation, and calls between services, of every span since the directory was
+    /// made. Blocks for the time that the spans in memory take to be counted: some hundredths of a second at most.
+    #[must_use]
+    pub fn service_counters(&self) -> ServiceCounters {
+        let view = self.inner.published.load();
+        self.inner.counters.with(&view.hot)
+    }
+
     /// Whether the store does its job.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -216,7 +226,12 @@ impl Store {
         }
         self.inner.log.close();
         let log = Arc::clone(&self.inner.log);
-        task::spawn_blocking(move || log.join()).await.ok();
+        let counters = Arc::clone(&self.inner.counters);
+        let ended = task::spawn_blocking(move || {
+            counters.save();
+            log.join();
+        });
+        ended.await.ok();
     }
 }
 

@@ -11,12 +11,16 @@ use crate::app::App;
 
 /// Rates, errors and durations by operation.
 pub(crate) async fn services(State(app): State<App>) -> Result<Json<Services>, Failure> {
-    counters(app).await.map(|counters| Json(Services::of(counters)))
+    counters(app)
+        .await
+        .map(|counters| Json(Services::of(counters)))
 }
 
 /// Calls between services.
 pub(crate) async fn graph(State(app): State<App>) -> Result<Json<Graph>, Failure> {
-    counters(app).await.map(|counters| Json(Graph::of(counters)))
+    counters(app)
+        .await
+        .map(|counters| Json(Graph::of(counters)))
 }
 
 async fn counters(app: App) -> Result<ServiceCounters, Failure> {
@@ -77,7 +81,9 @@ impl Services {
         for (operation, counts) in counters.operations {
             match services.last_mut() {
                 Some(service) if service.name == operation.service_name => {
-                    service.operations.push(OperationJson::of(operation, &counts));
+                    service
+                        .operations
+                        .push(OperationJson::of(operation, &counts));
                 }
                 _ => services.push(ServiceJson {
                     name: operation.service_name.clone(),

@@ -2,34 +2,52 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use spanlight_model::{SpanBatch, SpanColumns};
 
+use super::checkpoint::LoadError;
 use super::{Counters, Place, ServiceCounters};
 use crate::disk::Disk;
+use crate::hot::{HotBatch, HotTier};
+
+/// Between two checkpoints while there is traffic: what a crash has counted again, at most.
+const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The counters, and where they are kept.
 #[derive(Debug)]
 pub(crate) struct CounterBook {
     counters: Mutex<Counters>,
+    saved_at: Mutex<Option<Instant>>,
     disk: Arc<dyn Disk>,
     path: PathBuf,
 }
 
 impl CounterBook {
-    /// The counters of this file. One that cannot be read is begun anew: counters are no spans, and no reason not to
-    /// start.
-    pub(crate) fn open(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
-        let counters = Counters::load(disk.as_ref(), &path).unwrap_or_else(|error| {
-            let reason: &dyn std::error::Error = &error;
-            tracing::warn!(reason, file = %path.display(), "the counters of services cannot be read; they start anew");
-            Counters::default()
-        });
-        Self {
+    /// The counters of this file. Where there is none, or one that cannot be read, they begin with what comes after
+    /// this sequence number: counters are no spans, and no reason not to start.
+    pub(crate) fn open(disk: Arc<dyn Disk>, path: PathBuf, sealed_through: u64) -> Self {
+        let new = || Counters {
+            through: sealed_through,
+            ..Counters::default()
+        };
+        let counters = match Counters::load(disk.as_ref(), &path) {
+            Ok(Some(counters)) => counters,
+            Ok(None) => new(),
+            Err(error) => {
+                warn_unreadable(&error, &path);
+                new()
+            }
+        };
+        let book = Self {
             counters: Mutex::new(counters),
+            saved_at: Mutex::default(),
             disk,
             path,
-        }
+        };
+        // From here on a checkpoint is there: what is sealed after it can be counted again.
+        book.save();
+        book
     }
 
     /// The last sequence number that is counted.
@@ -37,33 +55,51 @@ impl CounterBook {
         self.lock().through
     }
 
-    /// Counts the spans of a segment that ends with this sequence number: each once, those of a trace one after the
-    /// other. A segment that is counted already is not counted again.
-    pub(crate) fn count_segment(&self, batches: &[SpanColumns<'_>], places: &[Place], through: u64) {
+    /// Counts the spans of a segment that ends with this sequence number. One that is counted already is not counted
+    /// again. Spans that have waited since before this time for their other side wait no longer.
+    pub(crate) fn count_segment(
+        &self,
+        batches: &[SpanBatch],
+        through: u64,
+        received_before_unix_nano: i64,
+    ) {
+        let columns: Vec<SpanColumns<'_>> = batches.iter().map(SpanBatch::columns).collect();
+        let places = by_trace(&columns);
         let mut counters = self.lock();
         if counters.through < through {
-            counters.count(batches, places);
+            counters.count(&columns, &places);
+            counters.expire(received_before_unix_nano);
             counters.through = through;
         }
     }
 
-    /// Gives up on spans that have waited since before this time for their other side.
-    pub(crate) fn expire(&self, received_before_unix_nano: i64) {
-        self.lock().expire(received_before_unix_nano);
+    /// Writes the counters down, unless that was done a moment ago.
+    pub(crate) fn save_if_due(&self) {
+        let mut saved_at = self.saved_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if saved_at.is_none_or(|at| at.elapsed() >= SAVE_INTERVAL) {
+            self.save();
+            *saved_at = Some(Instant::now());
+        }
     }
 
     /// Writes the counters down.
     pub(crate) fn save(&self) {
         let counters = self.lock().clone();
         if let Err(error) = counters.save(self.disk.as_ref(), &self.path) {
-            tracing::warn!(%error, file = %self.path.display(), "the counters of services cannot be saved; a restart counts more of the recent spans again");
+            tracing::warn!(%error, file = %self.path.display(), "the counters of services cannot be saved; a restart counts the last spans again");
         }
     }
 
-    /// The counters with these spans, which no segment has yet.
-    pub(crate) fn with(&self, hot: &[SpanBatch]) -> ServiceCounters {
+    /// The counters with the spans of this tier, which was looked at before.
+    pub(crate) fn with(&self, hot: &HotTier) -> ServiceCounters {
+        // A segment is counted before its batches leave the tier: what is counted already is left out.
         let mut counters = self.lock().clone();
-        let columns: Vec<SpanColumns<'_>> = hot.iter().map(SpanBatch::columns).collect();
+        let batches: Vec<&Arc<HotBatch>> = hot
+            .iter()
+            .filter(|batch| batch.first_sequence() > counters.through)
+            .collect();
+        let columns: Vec<SpanColumns<'_>> =
+            batches.iter().map(|batch| batch.spans.columns()).collect();
         counters.count(&columns, &by_trace(&columns));
         counters.view()
     }
@@ -87,4 +123,9 @@ fn by_trace(batches: &[SpanColumns<'_>]) -> Vec<Place> {
     places.sort_by_key(key);
     places.dedup_by_key(|place| key(place));
     places
+}
+
+fn warn_unreadable(error: &LoadError, path: &std::path::Path) {
+    let reason: &dyn std::error::Error = error;
+    tracing::warn!(reason, file = %path.display(), "the counters of services cannot be read; they start anew");
 }

@@ -31,17 +31,17 @@ pub(crate) enum LoadError {
 }
 
 impl Counters {
-    /// The counters of this file; new ones where there is none.
-    pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<Self, LoadError> {
+    /// The counters of this file; `None` where there is none.
+    pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Self>, LoadError> {
         let bytes = match read_all(disk, path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes?,
         };
         let checkpoint: Checkpoint<Self> = serde_json::from_slice(&bytes)?;
         if checkpoint.format != FORMAT {
             return Err(LoadError::Format(checkpoint.format));
         }
-        Ok(checkpoint.counters)
+        Ok(Some(checkpoint.counters))
     }
 
     /// Replaces the file. Durable when this returns.

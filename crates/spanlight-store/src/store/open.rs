@@ -15,6 +15,7 @@ use crate::cold::ColdTier;
 use crate::cold::read::FileReader;
 use crate::cold::remote::table::RemoteTable;
 use crate::cold::table::{Place, Table, TableError};
+use crate::counters::CounterBook;
 use crate::directory::Directory;
 use crate::error::OpenError;
 use crate::hot::{HotBatch, HotTier, Parts, Summary};
@@ -112,8 +113,16 @@ fn start(
     let report = Arc::new(Report::default());
     let closing = CancellationToken::new();
     let sealed = Arc::new(Notify::new());
+    let counters = Arc::new(CounterBook::open(
+        Arc::clone(&options.disk),
+        directory.counters(),
+        published.load().covered_through(),
+    ));
+    let reader = FileReader::local(&options.disk);
     let sealer = Sealer {
         options: options.clone(),
+        counters: Arc::clone(&counters),
+        reader: reader.clone(),
         directory: Arc::clone(&directory),
         published: Arc::clone(&published),
         budget: Arc::clone(&budget),
@@ -139,7 +148,6 @@ fn start(
     let sealer = task::spawn(sealer.run(receiver));
     let (requests, receiver) = mpsc::channel(REQUESTS);
     let maintenance = task::spawn(maintenance.run(receiver));
-    let reader = FileReader::local(&options.disk);
     Ok(Store {
         inner: Arc::new(Inner {
             options,
@@ -148,6 +156,7 @@ fn start(
             log,
             damage,
             report,
+            counters,
             reader,
             remote,
             seals,
