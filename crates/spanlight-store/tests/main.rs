@@ -4,6 +4,7 @@
 
 mod backup;
 mod basics;
+mod counters;
 mod crash;
 mod damage;
 mod faults;
