@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::{browser, clients, crash, deny, layers, process, repository, setup, tidy};
+use crate::{browser, clients, crash, deny, layers, process, repository, setup, table, tidy};
 
 /// Private items are documented too, so a link to one resolves.
 const RUSTDOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
@@ -32,6 +32,7 @@ enum Step {
     Test,
     Setup,
     Clients,
+    Table,
     Browser,
     Crash,
 }
@@ -113,6 +114,7 @@ impl Step {
             Self::Test => test(count),
             Self::Setup => setup::run(),
             Self::Clients => add(count, clients::run(&clients::Options::default())),
+            Self::Table => add(count, table::run(&table::Options::default())),
             Self::Browser => add(count, browser::run(&browser::Options::default())),
             Self::Crash => add(
                 count,

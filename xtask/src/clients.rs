@@ -132,7 +132,7 @@ pub(crate) fn run(options: &Options) -> Result<u64> {
             .is_none_or(|filter| program.name.contains(filter.as_str()))
     };
     let tools = Tools {
-        python: setup::python()?,
+        python: setup::python("tests/clients/python")?,
         node: setup::node("tests/clients/node")?,
     };
     let binary = repository::spanlight(options.release)?;

@@ -22,6 +22,7 @@ mod random;
 mod repository;
 mod server;
 mod setup;
+mod table;
 mod tidy;
 
 use std::process::ExitCode;
@@ -57,6 +58,8 @@ enum Task {
     Setup,
     /// OpenTelemetry SDKs, unmodified, against a real server; each span is read back and compared
     Clients(clients::Options),
+    /// The table, read by DuckDB and deltalake while a real server writes to it; each span is compared
+    Table(table::Options),
     /// The pages in a real browser, against a real server
     Browser(browser::Options),
     /// Kill a real server under load, again and again; each acknowledged span must be there once
@@ -107,6 +110,7 @@ fn run(task: Task) -> Result<()> {
         Task::Deny(options) => deny::run(&options),
         Task::Setup => setup::run(),
         Task::Clients(options) => clients::run(&options).map(drop),
+        Task::Table(options) => table::run(&options).map(drop),
         Task::Browser(options) => browser::run(&options).map(drop),
         Task::Crash(options) => crash::run(&options).map(drop),
         Task::Bench(BenchArguments {

@@ -11,16 +11,17 @@ use anyhow::{Context, Result, bail};
 use crate::{process, repository};
 
 pub(crate) fn run() -> Result<()> {
-    python()?;
+    python("tests/clients/python")?;
+    python("tests/table")?;
     node("tests/clients/node")?;
     node("tests/browser")?;
     println!("browser: {}", chromium()?.display());
     Ok(())
 }
 
-/// The Python of a virtual environment with `tests/clients/python/requirements.txt` in it.
-pub(crate) fn python() -> Result<PathBuf> {
-    let folder = repository::root().join("tests/clients/python");
+/// The Python of a virtual environment with what one folder's `requirements.txt` lists in it.
+pub(crate) fn python(folder: &str) -> Result<PathBuf> {
+    let folder = repository::root().join(folder);
     let environment = folder.join(".venv");
     let python = environment.join("bin/python");
     let lock = folder.join("requirements.txt");

@@ -148,6 +148,10 @@ fn plan(
     let mut checks = Vec::new();
     let mut left_overs = Vec::new();
     for (name, bytes) in recent {
+        // A file that went to the table keeps its first name until nobody reads it there.
+        if table.is_some_and(|table| table.files.contains_key(name)) {
+            continue;
+        }
         match is_data(name) {
             true => checks.push(Check::recent(place, name, *bytes)),
             false => left_overs.push(format!("{RECENT}/{name}")),

@@ -81,9 +81,13 @@ impl Check {
     }
 
     fn problem(&self, message: impl Into<String>) -> Problem {
+        let file = format!("{}/{}", self.folder, self.name);
+        let message: String = message.into();
+        // Errors of reading name the file themselves.
+        let rest = message.strip_prefix(&file).map(|rest| format!("it{rest}"));
         Problem {
-            file: format!("{}/{}", self.folder, self.name),
-            message: message.into(),
+            message: rest.unwrap_or(message),
+            file,
             advice: RESTORE,
         }
     }

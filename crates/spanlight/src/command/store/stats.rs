@@ -99,7 +99,7 @@ fn columns(usage: &Usage, terminal: spanlight::render::Terminal) -> String {
                     0 => String::new(),
                     bloom => bytes(bloom),
                 },
-                column.distinct.map_or_else(|| "many".to_owned(), grouped),
+                column.distinct.map_or_else(|| "–".to_owned(), grouped),
                 reason(column, all).unwrap_or_default().to_owned(),
             ]
         })
@@ -157,7 +157,7 @@ fn reason(column: &ColumnUsage, all: u64) -> Option<&'static str> {
         None if per_value >= 6.0 => {
             "nearly every value is another one, and random: it cannot be packed"
         }
-        None => "more different values than a dictionary holds",
+        None => "more different values than a dictionary holds, or none was worth it",
         Some(distinct) if distinct * 2 > column.values => "most values occur once",
         Some(_) if ratio(column) < 1.2 => "its values come in no order that could be packed",
         Some(_) => "there are many of them",
