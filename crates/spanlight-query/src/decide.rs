@@ -23,6 +23,17 @@ pub(crate) struct Scope {
     /// The trace comes after this one.
     pub(crate) after: Option<Key>,
     pub(crate) spans_per_trace: usize,
+    /// Where spans that may match were looked for.
+    pub(crate) window: std::ops::Range<i64>,
+}
+
+/// What was decided of some traces.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// In no order.
+    pub(crate) answers: Vec<TraceSummary>,
+    /// A trace of the range has spans outside the window, so there may be others, of which all that matches is there.
+    pub(crate) has_long: bool,
 }
 
 impl Scope {
@@ -83,16 +94,19 @@ pub(crate) fn select(
     }
 }
 
-/// The answers among the loaded traces, in no order. Runs long; for a blocking thread.
+/// Decides the loaded traces. Runs long; for a blocking thread.
 pub(crate) fn decide(
     loaded: &Loaded,
     wanted: &BTreeSet<TraceId>,
     plan: &Plan,
     scope: &Scope,
     cancelled: &Cancelled,
-) -> Vec<TraceSummary> {
+) -> Decided {
     let mut traces = group(&loaded.parts, wanted);
     traces.retain(|trace| scope.includes(trace));
+    let window = &scope.window;
+    let is_long = |trace: &TraceRows| trace.start < window.start || trace.end > window.end;
+    let has_long = traces.iter().any(is_long);
     let columns: Vec<SpanColumns<'_>> = loaded.parts.iter().map(|part| part.columns()).collect();
     let (shapes, places) = shapes(plan, &traces, &columns);
     let bound: Vec<Bound<'_>> = columns
@@ -104,7 +118,7 @@ pub(crate) fn decide(
         })
         .collect();
     let hits = hits(plan, &traces, &bound, cancelled);
-    traces
+    let answers = traces
         .iter()
         .take_while(|_| !cancelled.is_set())
         .filter_map(|trace| {
@@ -117,7 +131,8 @@ pub(crate) fn decide(
             let count = scope.spans_per_trace;
             (!sets.is_empty()).then(|| summarize(trace, &bound, &plan.fields, sets, count))
         })
-        .collect()
+        .collect();
+    Decided { answers, has_long }
 }
 
 /// For the fields that need it: the shape of each trace, and where in which trace each row of each part is.

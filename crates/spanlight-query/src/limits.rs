@@ -51,6 +51,11 @@ pub enum PartialReason {
         /// The trace.
         trace_id: TraceId,
     },
+    /// Traces of the range are longer than matches outside the range are looked for.
+    LongTraces {
+        /// How far they are.
+        trace_length: Duration,
+    },
     /// A part of the data could not be read.
     Unreadable {
         /// Which part, as the store names it.
@@ -68,6 +73,7 @@ impl PartialReason {
             Self::TimeLimit { .. } => "time_limit",
             Self::MemoryLimit { .. } => "memory_limit",
             Self::TraceTooLarge { .. } => "trace_too_large",
+            Self::LongTraces { .. } => "long_traces",
             Self::Unreadable { .. } => "unreadable",
         }
     }
@@ -89,6 +95,11 @@ impl fmt::Display for PartialReason {
             Self::TraceTooLarge { trace_id } => write!(
                 formatter,
                 "trace {trace_id} does not fit the memory that queries may hold, and was not searched"
+            ),
+            Self::LongTraces { trace_length } => write!(
+                formatter,
+                "there are traces longer than {trace_length:?}; those of which all that matches lies farther than \
+                 that outside the time range may be missing: widen the range"
             ),
             Self::Unreadable { partition, message } => {
                 write!(formatter, "{partition} could not be read: {message}")

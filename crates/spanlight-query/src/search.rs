@@ -76,6 +76,7 @@ pub(crate) async fn run(
             time_range,
             after,
             spans_per_trace: request.spans_per_trace,
+            window: i64::MIN..i64::MAX,
         },
         // One more than asked for tells whether there is a next page.
         front: Front::new(request.limit + 1, memory),
@@ -91,6 +92,7 @@ pub(crate) async fn run(
         scanned: None,
         waves: 0,
         scanned_for: Duration::ZERO,
+        has_long: false,
     };
     match search.waves().await {
         Ok(()) => {}
@@ -150,6 +152,8 @@ struct Search<'l> {
     scanned: Option<(Option<String>, Arc<spanlight_store::ScanReport>)>,
     waves: u64,
     scanned_for: Duration,
+    /// See [`Decided`](crate::decide::Decided).
+    has_long: bool,
 }
 
 impl Drop for Search<'_> {
@@ -161,6 +165,7 @@ impl Drop for Search<'_> {
 impl Search<'_> {
     async fn waves(&mut self) -> Result<(), Stop> {
         let window = self.window();
+        self.scope.window = window.end_min..window.start_max;
         let request = ScanRequest {
             time_range: Some(window.end_min..window.start_max),
             trace_ids: None,
@@ -191,6 +196,25 @@ impl Search<'_> {
             .await?;
             self.decide_front().await?;
             spans = spans.saturating_mul(4);
+        }
+        self.look_beyond(request).await
+    }
+
+    /// Where there are traces longer than spans beside the range are looked for, says whether more may be there.
+    async fn look_beyond(&mut self, mut request: ScanRequest) -> Result<(), Stop> {
+        if !self.has_long {
+            return Ok(());
+        }
+        let window = request.time_range.take().unwrap_or_default();
+        let scan = self.in_time(self.snapshot.scan(&request)).await?;
+        let is_beyond = |it: &Partition| {
+            it.min_start_time_unix_nano() < window.start
+                || it.max_start_time_unix_nano() > window.end
+        };
+        if scan.partitions.iter().any(is_beyond) {
+            self.note(PartialReason::LongTraces {
+                trace_length: self.limits.trace_length,
+            });
         }
         Ok(())
     }
@@ -293,7 +317,8 @@ impl Search<'_> {
         let work =
             tokio::task::spawn_blocking(move || decide(&loaded, &ids, &plan, &scope, &cancelled));
         let found = self.in_time(work).await??;
-        for summary in found {
+        self.has_long |= found.has_long;
+        for summary in found.answers {
             self.front.found(summary);
         }
         Ok(Ok(()))

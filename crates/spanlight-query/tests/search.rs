@@ -49,6 +49,27 @@ async fn spans_beside_the_range_are_looked_for_as_far_as_the_limit_says() {
 }
 
 #[tokio::test]
+async fn matches_that_may_lie_beyond_what_was_looked_at_make_the_answer_partial() {
+    let limits = QueryLimits {
+        trace_length: Duration::from_millis(50),
+        ..QueryLimits::default()
+    };
+    let long = "trace 1\n  a 0+1 .hit=true\n    b 500+1 .hit=true\ntrace 2\n  a 1+1 .hit=true\n    b 500+1";
+    let loaded = load_with(long, limits).await;
+    let mut late = request("{ .hit = true }");
+    late.time_range = EPOCH + 500 * MILLI..EPOCH + 600 * MILLI;
+    let answer = loaded.engine.search(late.clone()).await.unwrap();
+    assert_eq!(answer.traces.len(), 1);
+    assert!(
+        matches!(answer.partial[..], [PartialReason::LongTraces { .. }]),
+        "{:?}",
+        answer.partial
+    );
+    late.time_range.start = EPOCH;
+    assert_eq!(found(&loaded, late).await, [2, 1]);
+}
+
+#[tokio::test]
 async fn blank_text_finds_everything() {
     let loaded = load("trace 1\n  a 0+1\ntrace 2\n  b 1+1").await;
     for query in ["", "  \n", "{}"] {

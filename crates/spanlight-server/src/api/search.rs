@@ -28,11 +28,11 @@ use crate::clock::unix_nano_now;
 const LIMIT_DEFAULT: usize = 20;
 const SPANS_PER_TRACE_DEFAULT: usize = 3;
 /// The largest form; a query that is too long is refused by the parser, which says so better.
-const FORM_BYTES_MAX: usize = 1 << 20;
+const FORM_BYTES_MAX: usize = 4 << 20;
 /// How long a form may take to come.
 const FORM_TIME: Duration = Duration::from_secs(10);
 /// Forms that are read at one time; the rest wait for a place.
-static FORMS: Semaphore = Semaphore::const_new(16);
+static FORMS: Semaphore = Semaphore::const_new(8);
 const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(crate) async fn get(
