@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::{browser, clients, crash, deny, layers, process, repository, setup, table, tidy};
+use crate::{
+    browser, clients, crash, deny, layers, objects, process, repository, setup, table, tidy,
+};
 
 /// Private items are documented too, so a link to one resolves.
 const RUSTDOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
@@ -33,6 +35,7 @@ enum Step {
     Setup,
     Clients,
     Table,
+    Objects,
     Browser,
     Crash,
 }
@@ -115,6 +118,7 @@ impl Step {
             Self::Setup => setup::run(),
             Self::Clients => add(count, clients::run(&clients::Options::default())),
             Self::Table => add(count, table::run(&table::Options::default())),
+            Self::Objects => add(count, objects::run(&objects::Options::default())),
             Self::Browser => add(count, browser::run(&browser::Options::default())),
             Self::Crash => add(
                 count,

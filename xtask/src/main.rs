@@ -17,6 +17,7 @@ mod deny;
 mod http;
 mod layers;
 mod load;
+mod objects;
 mod process;
 mod random;
 mod repository;
@@ -60,6 +61,8 @@ enum Task {
     Clients(clients::Options),
     /// The table, read by DuckDB and deltalake while a real server writes to it; each span is compared
     Table(table::Options),
+    /// The cold table on a server that speaks S3, which goes away and comes back
+    Objects(objects::Options),
     /// The pages in a real browser, against a real server
     Browser(browser::Options),
     /// Kill a real server under load, again and again; each acknowledged span must be there once
@@ -111,6 +114,7 @@ fn run(task: Task) -> Result<()> {
         Task::Setup => setup::run(),
         Task::Clients(options) => clients::run(&options).map(drop),
         Task::Table(options) => table::run(&options).map(drop),
+        Task::Objects(options) => objects::run(&options).map(drop),
         Task::Browser(options) => browser::run(&options).map(drop),
         Task::Crash(options) => crash::run(&options).map(drop),
         Task::Bench(BenchArguments {

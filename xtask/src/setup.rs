@@ -13,6 +13,7 @@ use crate::{process, repository};
 pub(crate) fn run() -> Result<()> {
     python("tests/clients/python")?;
     python("tests/table")?;
+    python("tests/objects")?;
     node("tests/clients/node")?;
     node("tests/browser")?;
     println!("browser: {}", chromium()?.display());

@@ -4,6 +4,9 @@
 //! Which blocks stay: those that were asked for more than once, and the ends of files, where footers, page indexes and
 //! Bloom filters are, outlive those that one long scan has passed through.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;

@@ -6,8 +6,6 @@ pub(crate) mod disk;
 pub(crate) mod gate;
 pub(crate) mod lease;
 pub(crate) mod table;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

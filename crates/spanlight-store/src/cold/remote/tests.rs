@@ -1,1 +1,0 @@
-//! Remote tables, on a store in memory that can be switched off.
