@@ -45,10 +45,8 @@ fn what_was_read_is_there_also_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let length = 10 * BLOCK + 77;
     let cache = open(directory.path(), 100);
-    assert_eq!(
-        read(&cache, "a.parquet", 100..BLOCK + 1, length),
-        [0..2 * BLOCK]
-    );
+    let fetched = read(&cache, "a.parquet", 100..BLOCK + 1, length);
+    assert_eq!(fetched, std::slice::from_ref(&(0..2 * BLOCK)));
     assert!(read(&cache, "a.parquet", 0..2 * BLOCK, length).is_empty());
     // The last block is a short one.
     assert_eq!(
