@@ -9,6 +9,7 @@ mod backup;
 mod budget;
 mod clock;
 mod cold;
+mod compaction;
 mod counters;
 mod directory;
 pub mod disk;
@@ -20,6 +21,7 @@ mod maintenance;
 mod options;
 mod recent;
 mod retention;
+mod rewrite;
 #[cfg(test)]
 mod sample;
 mod scan;
@@ -33,6 +35,7 @@ mod verify;
 pub use backup::{BackupError, BackupOptions, BackupReport, backup, restore};
 pub use clock::{Clock, SystemClock};
 pub use cold::remote::{ColdLocation, LocationError, ObjectLocation};
+pub use compaction::CompactionStep;
 pub use counters::{
     Call, CallCounts, CallKind, DurationHistogram, Operation, OperationCounts, ServiceCounters,
 };
@@ -45,8 +48,9 @@ pub use scan::{
 };
 pub use snapshot::Snapshot;
 pub use statistics::{
-    CacheStatistics, ColdStatistics, DamageStatistics, ExpiredStatistics, FlushStatistics, Health,
-    HotStatistics, LogStatistics, RecentStatistics, SealStatistics, Statistics,
+    CacheStatistics, ColdStatistics, CompactionStatistics, DamageStatistics, ExpiredStatistics,
+    FlushStatistics, Health, HotStatistics, LogStatistics, RecentStatistics, SealStatistics,
+    Statistics,
 };
 pub use store::Store;
 pub use usage::{ColumnUsage, LevelUsage, ServiceUsage, Usage, usage};

@@ -1,7 +1,7 @@
 //! The background task that alone commits to the table: when to do what. It moves files from recent to cold (`adopt`),
 //! deletes what is too old (`retention`), and tidies up after both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +13,11 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budget;
+use crate::cold::read::FileReader;
 use crate::cold::table::Table;
 use crate::cold::{ColdFile, ColdTier};
+use crate::compaction::CompactionStep;
 use crate::directory::Directory;
 use crate::disk::is_temporary;
 use crate::error::FlushError;
@@ -22,13 +25,15 @@ use crate::log::writer::LogWriter;
 use crate::options::StoreOptions;
 use crate::retention::{Tombstones, tombstones};
 use crate::snapshot::{Published, View};
-use crate::statistics::{ExpiredStatistics, FlushStatistics, SealStatistics};
+use crate::statistics::{CompactionStatistics, ExpiredStatistics, FlushStatistics, SealStatistics};
 
 /// What the task works on.
 pub(crate) struct Maintenance {
     pub(crate) options: StoreOptions,
     pub(crate) directory: Arc<Directory>,
     pub(crate) published: Arc<Published>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) reader: FileReader,
     pub(crate) log: Arc<LogWriter>,
     /// Told when there is a new file in the recent level.
     pub(crate) sealed: Arc<Notify>,
@@ -36,6 +41,10 @@ pub(crate) struct Maintenance {
     pub(crate) tombstones: Tombstones,
     /// Files that left the recent level, until their last reader is gone.
     pub(crate) left: Vec<Arc<ColdFile>>,
+    /// Names of files that could not be read when they were to be joined.
+    pub(crate) unreadable: BTreeSet<String>,
+    /// When nothing was left to join, in unix nanoseconds.
+    pub(crate) compacted_at: i64,
     pub(crate) report: Arc<Report>,
     /// Cancelled when the store closes. Work that was begun is finished first: nothing may touch the directory after
     /// its lock is free.
@@ -54,6 +63,7 @@ pub(crate) struct Report {
 pub(crate) struct Counters {
     pub(crate) seal: SealStatistics,
     pub(crate) flush: FlushStatistics,
+    pub(crate) compaction: CompactionStatistics,
     pub(crate) expired: ExpiredStatistics,
 }
 
@@ -80,6 +90,11 @@ impl Report {
 pub(crate) enum Request {
     /// Move everything that is recent to cold.
     Adopt(oneshot::Sender<Result<(), FlushError>>),
+    /// Join files until nothing is left to join, telling each step.
+    Compact(
+        mpsc::UnboundedSender<CompactionStep>,
+        oneshot::Sender<Result<(), FlushError>>,
+    ),
     /// Do what is due, now.
     Tick(oneshot::Sender<()>),
 }
@@ -102,6 +117,10 @@ impl Maintenance {
                         reply.send(self.adopt(true).await).ok();
                         continue;
                     }
+                    Some(Request::Compact(steps, reply)) => {
+                        reply.send(self.compact_all(&steps).await).ok();
+                        continue;
+                    }
                     Some(Request::Tick(reply)) => Some(reply),
                     None => return,
                 },
@@ -116,6 +135,9 @@ impl Maintenance {
             }
             self.remove_left().await;
             self.expire().await;
+            if reply.is_some() || !pause {
+                self.compact_due().await;
+            }
             self.vacuum().await;
             if let Some(reply) = reply {
                 reply.send(()).ok();
@@ -131,6 +153,39 @@ impl Maintenance {
         let found = self.settle().await;
         let failure = found.err().map(|error| Arc::new(error.to_string()));
         self.report.adopt_failure.store(failure);
+    }
+
+    /// One step a look, so that spans that move on need not wait long.
+    async fn compact_due(&mut self) {
+        let now = self.options.clock.now_unix_nano();
+        let interval = nanos(self.options.compaction_interval);
+        // A clock that was set back is no reason to wait.
+        if (self.compacted_at..self.compacted_at.saturating_add(interval)).contains(&now) {
+            return;
+        }
+        match self.compact_next(false).await {
+            // There may be more: at the next look.
+            Ok(Some(_)) => {}
+            Ok(None) => self.compacted_at = now,
+            Err(error) => {
+                self.compacted_at = now;
+                tracing::warn!(%error, "files of the table could not be joined; trying again");
+            }
+        }
+    }
+
+    async fn compact_all(
+        &mut self,
+        steps: &mpsc::UnboundedSender<CompactionStep>,
+    ) -> Result<(), FlushError> {
+        while let Some(step) = self.compact_next(true).await? {
+            // Whoever asked may be gone: then the rest can wait.
+            if steps.send(step).is_err() || self.closing.is_cancelled() {
+                break;
+            }
+        }
+        self.vacuum().await;
+        Ok(())
     }
 
     /// After a commit of unknown outcome: reads the table again, makes what is found durable, and adopts it.

@@ -47,6 +47,8 @@ pub struct StoreOptions {
     pub disk_bytes: Option<u64>,
     /// How long a file that left the table stays on disk, for readers of other programs that still hold it.
     pub tombstone_grace: Duration,
+    /// How often small files of the table are looked at, whether some are worth joining.
+    pub compaction_interval: Duration,
     /// Bytes at which a new segment of the log is begun.
     pub segment_bytes: u64,
     /// Bytes that may wait for the log's writer.
@@ -78,6 +80,7 @@ impl StoreOptions {
             retention: None,
             disk_bytes: None,
             tombstone_grace: Duration::from_secs(10 * 60),
+            compaction_interval: Duration::from_secs(10),
             segment_bytes: 64 << 20,
             queue_bytes: 64 << 20,
             maintenance_interval: Duration::from_secs(1),

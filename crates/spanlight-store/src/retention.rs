@@ -114,7 +114,7 @@ impl Maintenance {
         if files.is_empty() {
             return;
         }
-        if let Err(error) = self.replace(&files, &[]).await {
+        if let Err(error) = self.replace(&files, &[], true).await {
             tracing::error!(%error, "old spans could not be deleted; trying again");
             return;
         }
@@ -144,17 +144,20 @@ impl Maintenance {
         });
     }
 
-    /// Takes files out of the table and puts others in their place, in one commit.
+    /// Takes files out of the table and puts others in their place, in one commit. `is_change`: the spans of the table
+    /// are others then, not only the files.
     pub(crate) async fn replace(
         &mut self,
         old: &[Arc<ColdFile>],
         new: &[Arc<ColdFile>],
+        is_change: bool,
     ) -> Result<(), FlushError> {
         self.settle().await?;
         let now = self.now_unix_milli();
         let change = Change {
             add: new,
             remove: old,
+            is_rewrite: !is_change,
             now_unix_milli: now,
             ..Change::default()
         };

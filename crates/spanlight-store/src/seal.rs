@@ -163,8 +163,9 @@ impl Sealer {
                 limit: self.options.recent_bytes(),
             });
         }
-        let catalogue = Arc::clone(&view.catalogue);
         drop(view);
+        let turn = self.published.turn_to_write().await;
+        let catalogue = Arc::clone(&self.published.load().catalogue);
         let disk = Arc::clone(&self.options.disk);
         let directory = Arc::clone(&self.directory);
         let counters = Arc::clone(&self.counters);
@@ -189,6 +190,7 @@ impl Sealer {
             catalogue: Arc::clone(&sealed.catalogue),
             ..view.clone()
         });
+        drop(turn);
         self.log.cut(self.published.load().covered_through());
         Ok(Some(sealed))
     }

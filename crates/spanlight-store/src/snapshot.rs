@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::cold::ColdTier;
 use crate::cold::catalogue::Catalogue;
@@ -41,15 +42,34 @@ impl View {
 }
 
 /// The current view. Readers never wait; writers take turns.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Published {
     view: ArcSwap<View>,
     writer: Mutex<()>,
+    /// Who writes a data file holds it: one at a time, so that the memory for it is bounded, and the columns of one
+    /// file are known to the next.
+    turn: Semaphore,
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Self {
+            view: ArcSwap::default(),
+            writer: Mutex::default(),
+            turn: Semaphore::new(1),
+        }
+    }
 }
 
 impl Published {
     pub(crate) fn load(&self) -> Arc<View> {
         self.view.load_full()
+    }
+
+    /// Waits until nobody else writes a data file.
+    pub(crate) async fn turn_to_write(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.turn.acquire().await.ok()
     }
 
     /// Replaces the view by what `change` makes of it. Hot and cold change in one step.

@@ -38,6 +38,8 @@ pub struct Statistics {
     pub seal: SealStatistics,
     /// Moves from the recent level to the cold tier.
     pub flush: FlushStatistics,
+    /// Joining of small files.
+    pub compaction: CompactionStatistics,
     /// What was deleted.
     pub expired: ExpiredStatistics,
     /// What recovery could not read.
@@ -152,6 +154,25 @@ pub struct FlushStatistics {
     /// Spans that were moved (counter).
     pub spans: u64,
     /// How long the last move took.
+    pub last_duration: Duration,
+}
+
+/// Joining of small files.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CompactionStatistics {
+    /// Files that were made of others (counter).
+    pub commits: u64,
+    /// Attempts that failed (counter).
+    pub failures: u64,
+    /// Files that were joined (counter).
+    pub files: u64,
+    /// Spans that were written again (counter).
+    pub spans: u64,
+    /// Bytes that were written again (counter).
+    pub bytes: u64,
+    /// Spans that were repeats of another in the same file (counter).
+    pub repeated_spans: u64,
+    /// How long the last took.
     pub last_duration: Duration,
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::{Budget, Reservation};
 use crate::cold::read::FileReader;
 use crate::cold::remote::table::RemoteTable;
+use crate::compaction::CompactionStep;
 use crate::counters::{CounterBook, ServiceCounters};
 use crate::error::{AppendError, FlushError};
 use crate::hot::Summary;
@@ -125,6 +126,25 @@ impl Store {
         sealed
     }
 
+    /// Joins small files of the table until none are left that are worth it, telling each step.
+    ///
+    /// # Errors
+    /// [`FlushError`]: what was joined so far stays joined.
+    pub async fn compact(
+        &self,
+        mut progress: impl FnMut(CompactionStep),
+    ) -> Result<(), FlushError> {
+        let (steps, mut done) = mpsc::unbounded_channel();
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Compact(steps, reply);
+        let sent = self.inner.requests.send(request).await;
+        sent.map_err(|_| closed())?;
+        while let Some(step) = done.recv().await {
+            progress(step);
+        }
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
     async fn adopt(&self) -> Result<(), FlushError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.inner.requests.send(Request::Adopt(reply)).await;
@@ -202,6 +222,7 @@ impl Store {
                 table_version: view.cold.version,
                 footer_bytes: self.inner.reader.footers.bytes() as u64,
             },
+            compaction: counters.compaction,
             expired: counters.expired,
             cache: self
                 .inner

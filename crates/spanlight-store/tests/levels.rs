@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use spanlight_store::{AppendError, Clock, FlushError, Store, StoreOptions};
+use spanlight_store::{AppendError, Clock, FlushError, ScanRequest, Store, StoreOptions};
 
 use crate::support::disk::{ForgetfulDisk, Operation};
-use crate::support::{batch, numbers};
+use crate::support::{batch, counts_of, numbers};
 
 #[derive(Debug, Default)]
 struct HandClock(AtomicI64);
@@ -225,4 +225,74 @@ async fn the_oldest_files_make_room() {
     store.maintain().await;
     assert_eq!(disk.files("/data/cold/spans-").len(), 3);
     assert_eq!(numbers(&store).await, [10, 20, 30]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_files_become_one_and_readers_keep_theirs() {
+    let disk = ForgetfulDisk::default();
+    let clock = Arc::new(HandClock::default());
+    let mut options = options(&disk);
+    options.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    options.hot_window = Duration::from_secs(60);
+    options.tombstone_grace = Duration::from_secs(100);
+    let store = Store::open(options.clone()).await.unwrap();
+    for number in 0..6 {
+        // The last span of each is sent again with the next.
+        store
+            .append(batch(number * 10..number * 10 + 11))
+            .await
+            .unwrap();
+        store.flush().await.unwrap();
+    }
+    // Of another slice.
+    store.append(batch([20_000])).await.unwrap();
+    store.flush().await.unwrap();
+    let expected: Vec<u64> = (0..61).chain([20_000]).collect();
+    let reader = store.snapshot();
+    let mut steps = Vec::new();
+    store.compact(|step| steps.push(step)).await.unwrap();
+    assert_eq!(steps.len(), 1);
+    assert_eq!((steps[0].files, steps[0].spans), (6, 66));
+    let statistics = store.statistics();
+    assert_eq!((statistics.cold.files, statistics.cold.spans), (2, 62));
+    assert_eq!(statistics.compaction.repeated_spans, 5);
+    assert_eq!(numbers(&store).await, expected);
+
+    // The files that were joined stay for readers: for ours as long as they read, for others a while.
+    let old = disk.files("/data/cold/spans-").len();
+    assert_eq!(old, 8);
+    clock.set_seconds(1_000);
+    store.maintain().await;
+    assert_eq!(disk.files("/data/cold/spans-").len(), old);
+    let found = counts_of(&reader, &ScanRequest::default()).await;
+    assert_eq!(found.values().sum::<usize>(), 67);
+    drop(reader);
+    store.maintain().await;
+    assert_eq!(disk.files("/data/cold/spans-").len(), 2);
+    store.close().await;
+    disk.restart(0);
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(numbers(&store).await, expected);
+    assert_eq!(store.statistics().cold.files, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_read_is_not_joined() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = StoreOptions::new(directory.path());
+    let store = Store::open(options.clone()).await.unwrap();
+    for number in 0..4 {
+        store.append(batch([number])).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let files = std::fs::read_dir(directory.path().join("cold")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.is_file()).collect();
+    files.sort();
+    std::fs::write(&files[1], "nothing").unwrap();
+    store.compact(|_| {}).await.unwrap_err();
+    store.compact(|_| {}).await.unwrap();
+    let statistics = store.statistics();
+    assert_eq!((statistics.cold.files, statistics.cold.spans), (2, 4));
+    assert!(files[1].exists());
 }

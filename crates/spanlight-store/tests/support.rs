@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 use spanlight_model::{SpanBatch, SpanBatchBuilder, SpanId, TraceId, Value};
-use spanlight_store::{ScanRequest, Store};
+use spanlight_store::{ScanRequest, Snapshot, Store};
 
 /// A batch whose spans are known by their numbers: span `n` belongs to trace `n / 3`, starts at second `n`, and was
 /// received at that second too.
@@ -48,8 +48,13 @@ fn span_id(number: u64) -> SpanId {
 
 /// How often each span is there, by its number.
 pub(crate) async fn counts(store: &Store, request: &ScanRequest) -> BTreeMap<u64, usize> {
+    counts_of(&store.snapshot(), request).await
+}
+
+/// How often each span is in a snapshot, by its number.
+pub(crate) async fn counts_of(snapshot: &Snapshot, request: &ScanRequest) -> BTreeMap<u64, usize> {
     let mut counts = BTreeMap::new();
-    for partition in store.snapshot().scan(request).await.partitions {
+    for partition in snapshot.scan(request).await.partitions {
         let mut stream = partition.stream();
         while let Some(batch) = stream.next().await {
             let batch = batch.unwrap();

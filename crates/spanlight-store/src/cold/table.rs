@@ -125,6 +125,8 @@ impl Place {
 pub(crate) struct Change<'a> {
     pub(crate) add: &'a [Arc<ColdFile>],
     pub(crate) remove: &'a [Arc<ColdFile>],
+    /// The spans of the table stay the same; only the files are others.
+    pub(crate) is_rewrite: bool,
     /// The last sequence number of the log that is in the table now.
     pub(crate) through: Option<u64>,
     /// Milliseconds, for the commit's own records.
@@ -314,7 +316,12 @@ impl Table {
             let txn = Transaction::new_with_last_update(&self.place.app_id, version, time);
             actions.push(Action::Txn(txn));
         }
-        let operation = if change.remove.is_empty() {
+        let operation = if change.is_rewrite {
+            DeltaOperation::Optimize {
+                predicate: None,
+                target_size: 0,
+            }
+        } else if change.remove.is_empty() {
             append_operation()
         } else {
             DeltaOperation::Delete { predicate: None }
@@ -456,7 +463,7 @@ fn add(file: &ColdFile, change: &Change<'_>) -> Add {
         partition_values: HashMap::new(),
         size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
         modification_time: change.now_unix_milli,
-        data_change: true,
+        data_change: !change.is_rewrite,
         stats: Some(stats(file)),
         tags: None,
         deletion_vector: None,
@@ -469,7 +476,7 @@ fn add(file: &ColdFile, change: &Change<'_>) -> Add {
 fn remove(file: &ColdFile, change: &Change<'_>) -> Remove {
     Remove {
         path: file.name.clone(),
-        data_change: true,
+        data_change: !change.is_rewrite,
         deletion_timestamp: Some(change.now_unix_milli),
         extended_file_metadata: Some(true),
         partition_values: Some(HashMap::new()),

@@ -1,5 +1,6 @@
 //! Opening a store: what is found in the directory, what a crash left, and the order in which the parts start.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -136,11 +137,15 @@ fn start(
         options: options.clone(),
         directory,
         published: Arc::clone(&published),
+        budget: Arc::clone(&budget),
+        reader: reader.clone(),
         log: Arc::clone(&log),
         sealed,
         table: opened.table,
         tombstones: opened.tombstones,
         left: Vec::new(),
+        unreadable: BTreeSet::new(),
+        compacted_at: options.clock.now_unix_nano(),
         report: Arc::clone(&report),
         closing: closing.clone(),
     };
