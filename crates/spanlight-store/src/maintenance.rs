@@ -92,7 +92,7 @@ pub(crate) enum Request {
     Adopt(oneshot::Sender<Result<(), FlushError>>),
     /// Join files until nothing is left to join, telling each step.
     Compact(
-        mpsc::UnboundedSender<CompactionStep>,
+        mpsc::Sender<CompactionStep>,
         oneshot::Sender<Result<(), FlushError>>,
     ),
     /// Do what is due, now.
@@ -176,11 +176,11 @@ impl Maintenance {
 
     async fn compact_all(
         &mut self,
-        steps: &mpsc::UnboundedSender<CompactionStep>,
+        steps: &mpsc::Sender<CompactionStep>,
     ) -> Result<(), FlushError> {
         while let Some(step) = self.compact_next(true).await? {
             // Whoever asked may be gone: then the rest can wait.
-            if steps.send(step).is_err() || self.closing.is_cancelled() {
+            if steps.send(step).await.is_err() || self.closing.is_cancelled() {
                 break;
             }
         }

@@ -134,7 +134,7 @@ impl Store {
         &self,
         mut progress: impl FnMut(CompactionStep),
     ) -> Result<(), FlushError> {
-        let (steps, mut done) = mpsc::unbounded_channel();
+        let (steps, mut done) = mpsc::channel(open::REQUESTS);
         let (reply, answer) = oneshot::channel();
         let request = Request::Compact(steps, reply);
         let sent = self.inner.requests.send(request).await;

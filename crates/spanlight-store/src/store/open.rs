@@ -31,7 +31,7 @@ use crate::snapshot::{Published, View};
 use crate::statistics::DamageStatistics;
 
 /// Requests that may wait for a background task.
-const REQUESTS: usize = 16;
+pub(super) const REQUESTS: usize = 16;
 
 /// What opening found in the table.
 struct Opened {
