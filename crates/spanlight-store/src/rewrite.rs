@@ -116,7 +116,7 @@ impl Maintenance {
             .await
             .unwrap_or_else(|error| Err(FlushError::Write(error.to_string())))?;
         self.published.update(|view| View {
-            catalogue: Arc::clone(&written.catalogue),
+            catalogue: view.catalogue_with(&written.catalogue),
             ..view.clone()
         });
         drop(turn);

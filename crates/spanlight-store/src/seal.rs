@@ -187,7 +187,7 @@ impl Sealer {
         self.published.update(|view| View {
             hot: view.hot.without_through(range.last),
             recent: view.recent.with(recent),
-            catalogue: Arc::clone(&sealed.catalogue),
+            catalogue: view.catalogue_with(&sealed.catalogue),
             ..view.clone()
         });
         drop(turn);

@@ -32,6 +32,12 @@ impl View {
         }
     }
 
+    /// The columns of a file that was written, and those that were found in the table meanwhile.
+    pub(crate) fn catalogue_with(&self, written: &Arc<Catalogue>) -> Arc<Catalogue> {
+        let both = self.catalogue.union(written);
+        both.map_or_else(|| Arc::clone(written), Arc::new)
+    }
+
     /// Everything in the log up to and including this sequence number is in a file.
     pub(crate) fn covered_through(&self) -> u64 {
         match self.hot.first_sequence() {
