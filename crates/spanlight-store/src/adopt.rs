@@ -67,6 +67,9 @@ impl Maintenance {
         let added = self.table.add_columns(&columns).await;
         added.map_err(commit_error)?;
         let placed = self.place(due).await?;
+        let counters = Arc::clone(&self.counters);
+        let saved = task::spawn_blocking(move || counters.save_through(through));
+        saved.await.ok();
         let change = Change {
             add: &placed,
             through: Some(through),

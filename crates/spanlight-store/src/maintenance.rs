@@ -18,6 +18,7 @@ use crate::cold::read::FileReader;
 use crate::cold::table::Table;
 use crate::cold::{ColdFile, ColdTier};
 use crate::compaction::CompactionStep;
+use crate::counters::CounterBook;
 use crate::directory::Directory;
 use crate::disk::is_temporary;
 use crate::error::FlushError;
@@ -35,6 +36,7 @@ pub(crate) struct Maintenance {
     pub(crate) budget: Arc<Budget>,
     pub(crate) reader: FileReader,
     pub(crate) log: Arc<LogWriter>,
+    pub(crate) counters: Arc<CounterBook>,
     /// Told when there is a new file in the recent level.
     pub(crate) sealed: Arc<Notify>,
     pub(crate) table: Table,

@@ -18,9 +18,16 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct CounterBook {
     counters: Mutex<Counters>,
-    saved_at: Mutex<Option<Instant>>,
+    saved: Mutex<Saved>,
     disk: Arc<dyn Disk>,
     path: PathBuf,
+}
+
+/// The last checkpoint.
+#[derive(Debug, Default)]
+struct Saved {
+    at: Option<Instant>,
+    through: u64,
 }
 
 impl CounterBook {
@@ -41,7 +48,7 @@ impl CounterBook {
         };
         let book = Self {
             counters: Mutex::new(counters),
-            saved_at: Mutex::default(),
+            saved: Mutex::default(),
             disk,
             path,
         };
@@ -75,19 +82,32 @@ impl CounterBook {
 
     /// Writes the counters down, unless that was done a moment ago.
     pub(crate) fn save_if_due(&self) {
-        let mut saved_at = self.saved_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if saved_at.is_none_or(|at| at.elapsed() >= SAVE_INTERVAL) {
+        let at = self.lock_saved().at;
+        if at.is_none_or(|at| at.elapsed() >= SAVE_INTERVAL) {
             self.save();
-            *saved_at = Some(Instant::now());
+        }
+    }
+
+    /// Writes the counters down, unless they are with this sequence number: its segment leaves the recent level, and
+    /// could not be counted again.
+    pub(crate) fn save_through(&self, sequence: u64) {
+        if self.lock_saved().through < sequence {
+            self.save();
         }
     }
 
     /// Writes the counters down.
     pub(crate) fn save(&self) {
+        // Held while writing: a later checkpoint must not be replaced by an earlier one.
+        let mut saved = self.lock_saved();
         let counters = self.lock().clone();
-        if let Err(error) = counters.save(self.disk.as_ref(), &self.path) {
-            tracing::warn!(%error, file = %self.path.display(), "the counters of services cannot be saved; a restart counts the last spans again");
+        match counters.save(self.disk.as_ref(), &self.path) {
+            Ok(()) => saved.through = counters.through,
+            Err(error) => {
+                tracing::warn!(%error, file = %self.path.display(), "the counters of services cannot be saved; a restart counts the last spans again");
+            }
         }
+        saved.at = Some(Instant::now());
     }
 
     /// The counters with the spans of this tier, which was looked at before.
@@ -102,6 +122,10 @@ impl CounterBook {
             batches.iter().map(|batch| batch.spans.columns()).collect();
         counters.count(&columns, &by_trace(&columns));
         counters.view()
+    }
+
+    fn lock_saved(&self) -> MutexGuard<'_, Saved> {
+        self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Counters> {

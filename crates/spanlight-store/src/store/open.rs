@@ -140,6 +140,7 @@ fn start(
         budget: Arc::clone(&budget),
         reader: reader.clone(),
         log: Arc::clone(&log),
+        counters: Arc::clone(&counters),
         sealed,
         table: opened.table,
         tombstones: opened.tombstones,
