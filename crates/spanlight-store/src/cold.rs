@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod catalogue;
+mod chunk;
 mod condition;
 mod decode;
 mod dictionary;
@@ -24,6 +25,7 @@ pub(crate) mod source;
 mod statistics;
 pub(crate) mod table;
 mod tail;
+mod tail_filter;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;

@@ -11,4 +11,5 @@ mod faults;
 mod levels;
 mod remote;
 mod support;
+mod upgrade;
 mod verify;

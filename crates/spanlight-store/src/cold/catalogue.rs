@@ -3,6 +3,9 @@
 //!
 //! A catalogue is a value that never changes: one that has more columns is another one.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::PageLocation;
 
 use super::fetch::Fetch;
@@ -177,6 +178,8 @@ impl<'a> GroupReader<'a> {
         let index = self.paged.rows.metadata().column_index();
         let index = index.and_then(|index| index.get(self.number)?.get(leaf));
         let pages = self.pages(leaf);
+        // Columns whose bounds would help nobody have no index.
+        let index = index.filter(|index| !matches!(index, ColumnIndexMetaData::NONE));
         let Some(index) = index.filter(|index| index.num_pages() == pages.len() as u64) else {
             return true;
         };

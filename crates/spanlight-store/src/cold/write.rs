@@ -4,29 +4,31 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
+use arrow_array::RecordBatch;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 use spanlight_model::SpanBatch;
 
 use super::catalogue::Catalogue;
+use super::chunk::{PAGE_ROWS, RowGroupWriter};
 use super::encode::{Encoder, Source};
 use super::order::Order;
 use super::promote::Promotion;
-use super::schema::{FORMAT, META_CATALOGUE, META_FORMAT, META_TIMES, TRACE_ID};
+use super::schema::{FORMAT, META_CATALOGUE, META_FORMAT, META_TIMES, table_schema};
 use super::{ColdFile, FileTimes};
 use crate::disk::{Disk, DiskFile};
 
 /// Spans of a row group: what a reader skips or takes as one.
-const ROW_GROUP_SPANS: usize = 128 << 10;
-/// Spans that are converted at once.
-const CHUNK_SPANS: usize = 16 << 10;
-/// Spans of a page, so that reading one trace reads one small page of each column.
-const PAGE_SPANS: usize = 4 << 10;
+pub(crate) const ROW_GROUP_SPANS: usize = 128 << 10;
+/// Memory for the values of a row group,
+const ROW_GROUP_BYTES: usize = 48 << 20;
+/// and for one of them.
+const VALUE_BYTES: usize = 8;
+/// Columns that every file has.
+const FIXED_COLUMNS: usize = 16;
 
 /// A data file that was written but is not in the table yet.
 #[derive(Debug)]
@@ -65,23 +67,24 @@ pub(crate) fn write(
     catalogue: &Arc<Catalogue>,
 ) -> Result<Written, WriteError> {
     let path = directory.join(name);
-    let written = write_file(disk, &path, batches, catalogue);
+    let promotion = Promotion::of(catalogue, batches);
+    let order = Order::of(batches);
+    let written = write_file(disk, &path, batches, &promotion, &order);
     if written.is_err() {
         // A left-over is only litter: recovery removes what no commit names.
         disk.remove(&path).ok();
     }
-    let (order, promotion, bytes) = written?;
     Ok(Written {
-        catalogue: promotion.catalogue,
         repeats: order.repeats,
         file: ColdFile {
             name: name.to_owned(),
+            bytes: written?,
             path,
-            bytes,
             spans: order.places.len() as u64,
             times: order.times,
             columns: Arc::new(promotion.occurring),
         },
+        catalogue: promotion.catalogue,
     })
 }
 
@@ -89,42 +92,100 @@ fn write_file(
     disk: &dyn Disk,
     path: &Path,
     batches: &[SpanBatch],
-    catalogue: &Arc<Catalogue>,
-) -> Result<(Order, Promotion, u64), WriteError> {
-    let parquet_error = |source| WriteError::Parquet {
-        path: path.to_owned(),
-        source,
-    };
-    let disk_error = |source| WriteError::Disk {
-        path: path.to_owned(),
-        source,
-    };
-    let promotion = Promotion::of(catalogue, batches);
-    let order = Order::of(batches);
+    promotion: &Promotion,
+    order: &Order,
+) -> Result<u64, WriteError> {
     let sources: Vec<Source<'_>> = batches.iter().map(Source::of).collect();
     let mut encoder = Encoder::new(&sources, &promotion.occurring);
-    let sink = Sink {
-        file: disk.create_new(path).map_err(disk_error)?,
-        bytes: 0,
-    };
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(order.places.len()))
-        // Other engines read the Parquet types; ours are given to the reader.
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(sink, encoder.schema(), options)
-        .map_err(parquet_error)?;
-    for chunk in order.places.chunks(CHUNK_SPANS) {
-        let rows = encoder.rows(chunk).map_err(ParquetError::from);
-        writer
-            .write(&rows.map_err(parquet_error)?)
-            .map_err(parquet_error)?;
+    let mut writer = FileWriter::create(disk, path, &promotion.occurring)?;
+    for places in order.places.chunks(row_group_spans(&promotion.occurring)) {
+        let rows = encoder.rows(places);
+        let rows = rows.map_err(|error| writer.error(error.into()))?;
+        writer.write(&rows)?;
     }
-    for (key, value) in metadata(&promotion.occurring, &order.times) {
-        writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+    writer.finish(&promotion.occurring, &order.times)
+}
+
+/// Spans of a row group: fewer where there are many columns, so that memory is bounded.
+pub(crate) fn row_group_spans(columns: &Catalogue) -> usize {
+    let columns = columns.columns().len() + FIXED_COLUMNS;
+    let room = (ROW_GROUP_BYTES / VALUE_BYTES / columns).next_multiple_of(PAGE_ROWS);
+    room.min(ROW_GROUP_SPANS)
+}
+
+/// A data file that is being written.
+pub(crate) struct FileWriter {
+    path: PathBuf,
+    file: SerializedFileWriter<Sink>,
+    groups: RowGroupWriter,
+}
+
+impl FileWriter {
+    /// A new file of rows with these columns.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        path: &Path,
+        columns: &Catalogue,
+    ) -> Result<Self, WriteError> {
+        let error = |source| WriteError::Parquet {
+            path: path.to_owned(),
+            source,
+        };
+        let file = disk.create_new(path);
+        let sink = Sink {
+            file: file.map_err(|source| WriteError::Disk {
+                path: path.to_owned(),
+                source,
+            })?,
+            buffer: Vec::with_capacity(SINK_BYTES),
+            bytes: 0,
+        };
+        let properties = WriterProperties::builder()
+            .set_created_by(format!("Spanlight {}", env!("CARGO_PKG_VERSION")))
+            .build();
+        let schema = ArrowSchemaConverter::new().convert(&table_schema(columns));
+        let schema = schema.map_err(error)?.root_schema_ptr();
+        let file = SerializedFileWriter::new(sink, schema, Arc::new(properties));
+        Ok(Self {
+            path: path.to_owned(),
+            file: file.map_err(error)?,
+            groups: RowGroupWriter::new().map_err(error)?,
+        })
     }
-    let mut sink = writer.into_inner().map_err(parquet_error)?;
-    sink.file.sync().map_err(disk_error)?;
-    Ok((order, promotion, sink.bytes))
+
+    /// Writes rows as one row group.
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), WriteError> {
+        let written = self.groups.write(&mut self.file, rows);
+        written.map_err(|error| self.error(error))
+    }
+
+    /// Ends the file and syncs it, and says how long it is.
+    pub(crate) fn finish(
+        mut self,
+        columns: &Catalogue,
+        times: &FileTimes,
+    ) -> Result<u64, WriteError> {
+        for (key, value) in metadata(columns, times) {
+            let entry = KeyValue::new(key.to_owned(), value);
+            self.file.append_key_value_metadata(entry);
+        }
+        let path = self.path;
+        let sink = self.file.into_inner();
+        let mut sink = sink.map_err(|source| WriteError::Parquet {
+            path: path.clone(),
+            source,
+        })?;
+        let synced = sink.sync();
+        synced.map_err(|source| WriteError::Disk { path, source })?;
+        Ok(sink.bytes)
+    }
+
+    fn error(&self, source: ParquetError) -> WriteError {
+        WriteError::Parquet {
+            path: self.path.clone(),
+            source,
+        }
+    }
 }
 
 /// What a file says about itself.
@@ -136,30 +197,36 @@ fn metadata(columns: &Catalogue, times: &FileTimes) -> [(&'static str, String); 
     ]
 }
 
-fn properties(spans: usize) -> WriterProperties {
-    let trace_id = ColumnPath::from(TRACE_ID);
-    WriterProperties::builder()
-        .set_created_by(format!("Spanlight {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_max_row_group_row_count(Some(ROW_GROUP_SPANS))
-        .set_data_page_row_count_limit(PAGE_SPANS)
-        .set_write_batch_size(PAGE_SPANS)
-        .set_column_bloom_filter_enabled(trace_id.clone(), true)
-        .set_column_bloom_filter_max_ndv(trace_id, (spans / 4).clamp(1, ROW_GROUP_SPANS) as u64)
-        .build()
-}
+/// Bytes that go to the disk at once.
+const SINK_BYTES: usize = 1 << 20;
 
-/// A file that counts its bytes.
+/// A file that gathers its bytes, and counts them.
 struct Sink {
     file: Box<dyn DiskFile>,
+    buffer: Vec<u8>,
     bytes: u64,
+}
+
+impl Sink {
+    fn flush_buffer(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.flush_buffer()?;
+        self.file.sync()
+    }
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_all(bytes)?;
+        self.buffer.extend_from_slice(bytes);
         self.bytes += bytes.len() as u64;
+        if self.buffer.len() >= SINK_BYTES {
+            self.flush_buffer()?;
+        }
         Ok(bytes.len())
     }
 
