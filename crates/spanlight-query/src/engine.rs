@@ -9,7 +9,7 @@ use spanlight_store::Store;
 use crate::answer::{SearchAnswer, SearchRequest};
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
-use crate::metrics::{MetricsAnswer, MetricsRequest};
+use crate::metrics::{MetricsAnswer, MetricsRequest, RepeatCache};
 use crate::trace::Trace;
 use crate::{metrics, search, trace};
 
@@ -22,6 +22,7 @@ pub struct QueryEngine {
     store: Store,
     limits: Arc<QueryLimits>,
     memory: Arc<dyn MemoryPool>,
+    repeats: Arc<RepeatCache>,
 }
 
 impl QueryEngine {
@@ -32,6 +33,7 @@ impl QueryEngine {
             store,
             memory: Arc::new(GreedyMemoryPool::new(limits.memory_bytes)),
             limits: Arc::new(limits),
+            repeats: Arc::default(),
         }
     }
 
@@ -62,7 +64,15 @@ impl QueryEngine {
     /// When the query is no metrics query of TraceQL, asks for what is not there yet, or a parameter is out of bounds.
     /// Data that cannot be read, and limits that are reached on the way, make the answer partial instead.
     pub async fn metrics(&self, request: MetricsRequest) -> Result<MetricsAnswer, QueryError> {
-        metrics::run(self.store.snapshot(), &self.limits, &self.memory, &request).await
+        let snapshot = self.store.snapshot();
+        metrics::run(
+            snapshot,
+            &self.limits,
+            &self.memory,
+            &self.repeats,
+            &request,
+        )
+        .await
     }
 
     /// The trace of this id, with all that the store has of it; `None` when it has nothing.

@@ -8,6 +8,7 @@ mod groups;
 mod measure;
 mod plan;
 mod relate;
+mod repeats;
 mod spans;
 mod traces;
 
@@ -35,6 +36,8 @@ use crate::scan::ScanReport;
 use groups::{GroupValue, Groups, Intervals, NO_CELL};
 use measure::{Cells, Merged, Sample, sample};
 use plan::{Measure, MetricsPlan, Selection};
+pub(crate) use repeats::RepeatCache;
+use repeats::{FileTraces, KeyWorker, Repeated};
 use spans::SpanWorker;
 use traces::TraceWorker;
 
@@ -50,8 +53,9 @@ const CHUNK_TRACES: usize = 1_024;
 // The steps of an explanation.
 const SPANS: &str = "count spans";
 const REPEATS: &str = "count spans that may have come twice";
+const PLACES: &str = "find traces that lie in several places";
 const TRACES: &str = "relate spans, trace by trace";
-const LOAD_AGAIN: &str = "load traces that lie in several places";
+const LOAD_AGAIN: &str = "load those traces";
 
 /// A question about metrics.
 #[derive(Debug, Clone)]
@@ -99,6 +103,7 @@ pub(crate) async fn run(
     snapshot: Snapshot,
     limits: &QueryLimits,
     memory: &Arc<dyn MemoryPool>,
+    repeats: &RepeatCache,
     request: &MetricsRequest,
 ) -> Result<MetricsAnswer, QueryError> {
     let text = match request.query.trim() {
@@ -114,6 +119,7 @@ pub(crate) async fn run(
         snapshot,
         limits,
         memory: Arc::clone(memory),
+        repeats,
         deadline: Instant::now() + limits.search_time_limit,
         report: Arc::new(ScanReport::default()),
         cancelled: Cancelled::default(),
@@ -154,6 +160,7 @@ struct Pass<'l> {
     snapshot: Snapshot,
     limits: &'l QueryLimits,
     memory: Arc<dyn MemoryPool>,
+    repeats: &'l RepeatCache,
     deadline: Instant,
     report: Arc<ScanReport>,
     cancelled: Cancelled,
@@ -219,14 +226,19 @@ impl Pass<'_> {
     }
 
     /// The partitions for spans that are counted each by itself.
-    async fn partitions_of_spans(&mut self, filter: &Filter) -> Vec<Partition> {
+    async fn partitions_of_spans(
+        &mut self,
+        filter: &Filter,
+        repeated: &Repeated,
+    ) -> Vec<Partition> {
         let range = self.intervals.time_range();
         let plan = Arc::clone(&self.plan);
         let fields = &plan.plan.fields;
-        let columns = ScanColumns {
+        let columns = fields.columns().union(&ScanColumns {
             times: true,
-            ..fields.columns()
-        };
+            trace_id: !repeated.is_empty(),
+            ..ScanColumns::NONE
+        });
         let condition = predicate::condition(std::slice::from_ref(filter), fields);
         let scan = self
             .scan(SPANS, range.clone(), columns.clone(), condition)
@@ -266,27 +278,75 @@ impl Pass<'_> {
 
     /// Each span by itself.
     async fn spans(&mut self, filter: &Filter) -> Result<(), QueryError> {
-        let partitions = self.partitions_of_spans(filter).await;
+        let repeated = self.repeated().await?;
+        let partitions = self.partitions_of_spans(filter, &repeated).await;
         let workers = self
             .read(partitions, |pass| {
-                SpanWorker::new(&pass.plan, filter, pass.groups(), pass.reserve())
+                let memory = pass.reserve();
+                SpanWorker::new(&pass.plan, filter, pass.groups(), &repeated, memory)
             })
             .await?;
         let mut table = Table::new(&self.plan.measure, self.intervals.count());
-        let mut records = Vec::new();
+        let (mut records, mut left_out) = (Vec::new(), BTreeSet::new());
         for worker in workers {
             let numbers = table.add_groups(&worker.groups);
             table.overflow |= worker.groups.overflow;
             table.add_cells(worker.cells, &numbers);
+            left_out.extend(worker.left_out);
             records.extend(worker.records.into_iter().map(|mut record| {
                 record.cell = table.renumber(&numbers, record.cell);
                 record
             }));
         }
+        table = self.again(table, left_out).await?;
         self.off_the_loop(table, move |table, _| {
             spans::resolve(records, |it| table.add(it.cell, it.sample));
         })
         .await
+    }
+
+    /// The traces that are in several places.
+    async fn repeated(&mut self) -> Result<Arc<Repeated>, QueryError> {
+        let range = self.intervals.time_range();
+        let columns = ScanColumns {
+            trace_id: true,
+            ..ScanColumns::NONE
+        };
+        let scan = self.scan(PLACES, range, columns, None).await;
+        let (memory, files): (Vec<_>, Vec<_>) =
+            scan.into_iter().partition(|it| it.file().is_none());
+        let parts: BTreeSet<String> = files.iter().map(Partition::describe).collect();
+        let known = match self.repeats.get(&parts) {
+            Some(known) => known,
+            None => {
+                let places: BTreeSet<String> = files.iter().filter_map(Partition::file).collect();
+                let workers = self.keys(places, files).await?;
+                let find = move || FileTraces::of(parts, workers);
+                let found = tokio::task::spawn_blocking(find).await;
+                let found = found.map_err(|error| QueryError::Internal(error.to_string()))?;
+                let found = Arc::new(found);
+                // What was cut short is not the whole truth.
+                if self.answer.partial.is_empty() {
+                    self.repeats.put(&found);
+                }
+                found
+            }
+        };
+        if memory.is_empty() {
+            return Ok(known.repeated(Vec::new()));
+        }
+        let workers = self.keys(BTreeSet::new(), memory).await?;
+        Ok(known.repeated(workers))
+    }
+
+    async fn keys(
+        &mut self,
+        places: BTreeSet<String>,
+        partitions: Vec<Partition>,
+    ) -> Result<Vec<KeyWorker>, QueryError> {
+        let places = Arc::new(places.into_iter().collect());
+        self.read(partitions, |pass| KeyWorker::new(&places, pass.reserve()))
+            .await
     }
 
     /// Spans by their traces.
@@ -325,6 +385,16 @@ impl Pass<'_> {
         })
         .await
         .map_err(|error| QueryError::Internal(error.to_string()))?;
+        table = self.again(table, again).await?;
+        self.off_the_loop(table, |_, _| ()).await
+    }
+
+    /// Counts traces that are read by their ids.
+    async fn again(
+        &mut self,
+        mut table: Table,
+        again: BTreeSet<TraceId>,
+    ) -> Result<Table, QueryError> {
         let again: Vec<TraceId> = again.into_iter().collect();
         for ids in again.chunks(CHUNK_TRACES) {
             let ids = Arc::new(ids.iter().copied().collect::<BTreeSet<_>>());
@@ -333,7 +403,7 @@ impl Pass<'_> {
             };
             table = self.general(table, loaded, ids).await?;
         }
-        self.off_the_loop(table, |_, _| ()).await
+        Ok(table)
     }
 
     /// Traces that must be read again, whole; `None` when the limits are reached.

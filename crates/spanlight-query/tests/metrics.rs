@@ -226,15 +226,12 @@ proptest! {
             let loaded = load("").await;
             for (number, batch) in notation::batches(&text).into_iter().enumerate() {
                 loaded.store.append(batch).await.unwrap();
-                if number + 1 == flushed {
+                if number + 1 >= flushed && number < flushed + 1 {
                     loaded.store.flush().await.unwrap();
                 }
             }
-            // A record in memory does not know of one in a file.
-            let apart = flushed > 0 && flushed < history.len();
-            let alone = if apart { "{ .a = true } && { }" } else { "{ .a = true }" };
             for query in [
-                alone,
+                "{ .a = true }",
                 "{ .a = true } >> { .b = true }",
                 "{ .a = true } < { .b = true }",
                 "{ .a = true } !>> { }",

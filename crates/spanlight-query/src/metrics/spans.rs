@@ -1,7 +1,9 @@
 //! Spans that are selected each by itself: counted as they go by.
 //!
-//! Where a span may have come twice, its records are kept until all are there, and only the one that stands counts.
+//! In memory a span may be there twice: its records are kept until all are there, and only the one that stands counts.
+//! Traces that are in several places are left out, and counted by the general way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -11,6 +13,8 @@ use spanlight_store::Partition;
 use super::groups::{Groups, NO_CELL};
 use super::measure::{Cells, Sample, sample};
 use super::plan::MetricsPlan;
+use super::repeats::{Repeated, TraceKey};
+use super::traces::id_at;
 use crate::load::MemoryFull;
 use crate::parallel::Worker;
 use crate::predicate::{Bound, Filter};
@@ -35,8 +39,11 @@ pub(crate) struct SpanWorker {
     pub(crate) cells: Cells,
     pub(crate) records: Vec<Record>,
     memory: MemoryReservation,
-    /// Whether spans of the partition may be elsewhere, too.
+    /// Whether spans of the partition may be in it twice.
     repeats: bool,
+    repeated: Arc<Repeated>,
+    /// The traces that were left out.
+    pub(crate) left_out: BTreeSet<TraceId>,
 }
 
 impl SpanWorker {
@@ -44,9 +51,12 @@ impl SpanWorker {
         plan: &Arc<MetricsPlan>,
         filter: &Filter,
         groups: Groups,
+        repeated: &Arc<Repeated>,
         memory: MemoryReservation,
     ) -> Self {
         Self {
+            repeated: Arc::clone(repeated),
+            left_out: BTreeSet::new(),
             filter: filter.clone(),
             groups,
             cells: Cells::new(&plan.measure),
@@ -55,6 +65,22 @@ impl SpanWorker {
             memory,
             repeats: false,
         }
+    }
+
+    /// Of the rows, those that are not of traces in several places.
+    fn without_repeated(&mut self, ids: &[u8], mut rows: Vec<u32>) -> Vec<u32> {
+        let mut last = (None, false);
+        rows.retain(|&row| {
+            let id = id_at(ids, row as usize);
+            if last.0 != Some(id) {
+                last = (Some(id), !self.repeated.contains(&(id as TraceKey)));
+                if !last.1 {
+                    self.left_out.insert(TraceId(id.to_be_bytes()));
+                }
+            }
+            last.1
+        });
+        rows
     }
 
     fn record(&mut self, bound: &Bound<'_>, rows: &[u32], cells: &[u32]) {
@@ -88,7 +114,10 @@ impl Worker for SpanWorker {
         let bound = Bound::new(&plan.plan.fields, batch.columns(), None);
         let starts = bound.columns.start_times.values();
         let rows = self.groups.intervals().within(starts);
-        let rows = bound.select(&self.filter, rows);
+        let mut rows = bound.select(&self.filter, rows);
+        if !self.repeated.is_empty() {
+            rows = self.without_repeated(bound.columns.trace_ids.value_data(), rows);
+        }
         let cells = self.groups.cells(&bound, &rows);
         self.cells.grow(self.groups.cell_count());
         if self.repeats {
@@ -98,6 +127,7 @@ impl Worker for SpanWorker {
         }
         let bytes = self.cells.byte_size()
             + self.groups.byte_size()
+            + self.left_out.len() * 32
             + self.records.capacity() * size_of::<Record>();
         self.memory.try_resize(bytes).map_err(|_| MemoryFull)
     }

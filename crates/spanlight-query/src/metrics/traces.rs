@@ -224,7 +224,8 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn id_at(ids: &[u8], row: usize) -> u128 {
+/// The trace id of a row as a number.
+pub(crate) fn id_at(ids: &[u8], row: usize) -> u128 {
     ids[row * 16..][..16]
         .try_into()
         .map_or(0, u128::from_be_bytes)

@@ -169,6 +169,10 @@ impl Part {
         self.file.footer.groups[self.group].spans
     }
 
+    pub(crate) fn file_label(&self) -> String {
+        self.file.fetch.file().label()
+    }
+
     pub(crate) fn describe(&self) -> String {
         format!(
             "{} row group {}",

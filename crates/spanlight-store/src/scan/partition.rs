@@ -167,6 +167,16 @@ impl Partition {
         }
     }
 
+    /// The file that it is a part of; `None` in memory. No span is in a file twice.
+    #[must_use]
+    pub fn file(&self) -> Option<String> {
+        match &self.source {
+            Source::Hot { .. } => None,
+            Source::File(part) => Some(part.file_label()),
+            Source::Unreadable { file, .. } => Some(file.clone()),
+        }
+    }
+
     /// At most this many spans will come.
     #[must_use]
     pub fn span_count_upper_bound(&self) -> usize {
@@ -180,7 +190,7 @@ impl Partition {
         matches!(self.source, Source::File(_))
     }
 
-    /// Whether spans of it may come again, in the partition or in others.
+    /// Whether spans of it may come again in it: it is in memory. In others they may come again, too.
     #[must_use]
     pub fn may_repeat(&self) -> bool {
         matches!(self.source, Source::Hot { .. })
