@@ -3,7 +3,7 @@
 pub(crate) mod ingest;
 mod metrics;
 mod proc;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod start;
 pub(crate) mod store;
 

@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    browser, clients, crash, deny, layers, objects, process, repository, setup, table, tidy,
+    browser, clients, crash, deny, layers, objects, process, repository, setup, simulate, table,
+    tidy,
 };
 
 /// Private items are documented too, so a link to one resolves.
@@ -32,6 +33,7 @@ enum Step {
     Doc,
     Build,
     Test,
+    Simulate,
     Setup,
     Clients,
     Table,
@@ -115,6 +117,7 @@ impl Step {
             }
             Self::Build => cargo(&["build", "--quiet", "--workspace", "--locked"]),
             Self::Test => test(count),
+            Self::Simulate => add(count, simulate::run(&simulate::Options::short())),
             Self::Setup => setup::run(),
             Self::Clients => add(count, clients::run(&clients::Options::default())),
             Self::Table => add(count, table::run(&table::Options::default())),

@@ -23,6 +23,7 @@ mod random;
 mod repository;
 mod server;
 mod setup;
+mod simulate;
 mod table;
 mod tidy;
 
@@ -67,6 +68,8 @@ enum Task {
     Browser(browser::Options),
     /// Kill a real server under load, again and again; each acknowledged span must be there once
     Crash(crash::Options),
+    /// Histories of a store drawn from seeds, with every fault that a disk, a clock and the power have
+    Simulate(simulate::Options),
     /// Measure: `bench store`, `bench ingest`, `bench start`
     Bench(BenchArguments),
 }
@@ -117,6 +120,7 @@ fn run(task: Task) -> Result<()> {
         Task::Objects(options) => objects::run(&options).map(drop),
         Task::Browser(options) => browser::run(&options).map(drop),
         Task::Crash(options) => crash::run(&options).map(drop),
+        Task::Simulate(options) => simulate::run(&options).map(drop),
         Task::Bench(BenchArguments {
             bench: Bench::Ingest(options),
         }) => bench::ingest::run(&options),

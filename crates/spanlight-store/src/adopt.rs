@@ -27,6 +27,9 @@ impl Maintenance {
         loop {
             let due = self.due(everything);
             if due.is_empty() {
+                // A commit in doubt may have been the one that took the last of them.
+                self.settle().await?;
+                self.report.adopt_failure.store(None);
                 self.remove_left().await;
                 return Ok(());
             }

@@ -155,8 +155,7 @@ fn lock(
     directory: &Path,
     name: &str,
 ) -> Result<Box<dyn Any + Send + Sync>, OpenError> {
-    disk.create_dir_all(directory)
-        .map_err(not_writable(directory))?;
+    create_durably(disk, directory).map_err(not_writable(directory))?;
     let path = directory.join(name);
     let lock = disk
         .lock(&path, &std::process::id().to_string())
@@ -178,6 +177,21 @@ fn refuse_left_table(disk: &dyn Disk, own: &Path) -> Result<(), OpenError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Makes the directory, and makes durable its name and those of the parents that were missing.
+fn create_durably(disk: &dyn Disk, root: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| disk.stat(path).is_err();
+    let missing = root.ancestors().take_while(is_missing).count();
+    disk.create_dir_all(root)?;
+    for parent in root.ancestors().skip(1).take(missing.max(1)) {
+        match disk.sync_dir(parent) {
+            // Only its owner can do more.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 fn format_path(root: &Path) -> PathBuf {

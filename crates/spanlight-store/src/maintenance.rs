@@ -310,7 +310,12 @@ pub(crate) fn remove_litter(
     let is_known = |name: &str| {
         tombstones.contains_key(name) || files.files.iter().any(|file| file.name == name)
     };
-    let mut folders = vec![directory.root.clone(), directory.log(), directory.recent()];
+    let mut folders = vec![
+        directory.root.clone(),
+        directory.log(),
+        directory.recent(),
+        directory.damaged(),
+    ];
     if directory.is_cold_remote() {
         folders.push(directory.upload());
     } else {
@@ -324,7 +329,10 @@ pub(crate) fn remove_litter(
         let is_table = folder == directory.cold();
         let litter =
             |name: &str| is_temporary(name) || (is_table && is_ours(name) && !is_known(name));
-        if let Err(error) = remove_matching(options, &folder, litter) {
+        let removed = remove_matching(options, &folder, litter);
+        if let Err(error) = removed
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(%error, folder = %folder.display(), "cannot remove left-overs of a crash");
         }
     }

@@ -10,6 +10,7 @@ mod damage;
 mod faults;
 mod levels;
 mod remote;
+mod simulation;
 mod support;
 mod upgrade;
 mod verify;
