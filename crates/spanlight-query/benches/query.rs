@@ -60,7 +60,7 @@ fn batch(first: u64) -> SpanBatch {
             let start = START as u64 + trace * STEP_NANO + number * 1_000_000;
             span.set_start_time_unix_nano(start);
             span.set_end_time_unix_nano(start + 1_000 + draw % 400_000_000);
-            if draw % 100 == 0 {
+            if draw.is_multiple_of(100) {
                 span.set_status_code(StatusCode::Error);
             }
             let user = format!("user-{:06}", mixed(trace) % 100_000);

@@ -10,6 +10,7 @@ mod plan;
 mod relate;
 mod repeats;
 mod spans;
+mod table;
 mod traces;
 
 use std::collections::BTreeSet;
@@ -18,10 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
-use rustc_hash::FxHashMap;
 use spanlight_model::{AnyValue, TraceId};
 use spanlight_store::{Partition, ScanColumns, ScanRequest, Snapshot};
-use spanlight_traceql::ast::{Field, Intrinsic};
 use tokio::time::Instant;
 
 use crate::answer::Inspected;
@@ -33,12 +32,13 @@ use crate::load::{Loaded, load};
 use crate::parallel::{self, Stopped, Worker};
 use crate::predicate::{self, Filter};
 use crate::scan::ScanReport;
-use groups::{GroupValue, Groups, Intervals, NO_CELL};
-use measure::{Cells, Merged, Sample, sample};
-use plan::{Measure, MetricsPlan, Selection};
+use groups::{Groups, Intervals};
+use measure::sample;
+use plan::{MetricsPlan, Selection};
 pub(crate) use repeats::RepeatCache;
 use repeats::{FileTraces, KeyWorker, Repeated};
 use spans::SpanWorker;
+use table::Table;
 use traces::TraceWorker;
 
 /// The whole query when the text is blank.
@@ -495,120 +495,5 @@ impl Pass<'_> {
             });
         }
         answer
-    }
-}
-
-/// The groups and cells of all workers.
-#[derive(Debug)]
-struct Table {
-    groups: FxHashMap<Vec<GroupValue>, u32>,
-    labels: Vec<Vec<GroupValue>>,
-    intervals: usize,
-    measure: Measure,
-    merged: Merged,
-    overflow: bool,
-}
-
-impl Table {
-    fn new(measure: &Measure, intervals: usize) -> Self {
-        Self {
-            groups: FxHashMap::default(),
-            labels: Vec::new(),
-            intervals,
-            measure: measure.clone(),
-            merged: Merged::new(measure),
-            overflow: false,
-        }
-    }
-
-    /// The common number of each of a worker's groups.
-    fn add_groups(&mut self, groups: &Groups) -> Vec<u32> {
-        let numbers = groups
-            .labels()
-            .map(|labels| {
-                let next = self.labels.len() as u32;
-                *self.groups.entry(labels).or_insert_with_key(|labels| {
-                    self.labels.push(labels.clone());
-                    next
-                })
-            })
-            .collect();
-        self.merged.grow(self.labels.len() * self.intervals);
-        numbers
-    }
-
-    fn renumber(&self, numbers: &[u32], cell: u32) -> u32 {
-        if cell == NO_CELL {
-            return NO_CELL;
-        }
-        let (group, interval) = (
-            cell as usize / self.intervals,
-            cell as usize % self.intervals,
-        );
-        numbers[group] * self.intervals as u32 + interval as u32
-    }
-
-    fn add_cells(&mut self, cells: Cells, numbers: &[u32]) {
-        let intervals = self.intervals;
-        self.merged.add(cells, |cell| {
-            numbers[cell / intervals] as usize * intervals + cell % intervals
-        });
-    }
-
-    fn add(&mut self, cell: u32, sample: Sample) {
-        if cell != NO_CELL {
-            self.merged.add_sample(cell as usize, sample);
-        }
-    }
-
-    fn series(self, plan: &MetricsPlan, intervals: &Intervals) -> Vec<Series> {
-        let in_seconds = plan.measure.slot().is_some_and(|slot| {
-            matches!(
-                plan.plan.fields.get(slot),
-                Field::Intrinsic(Intrinsic::Duration | Intrinsic::EventTimeSinceStart)
-            )
-        });
-        let results = self
-            .merged
-            .results(&self.measure, intervals.step_seconds(), in_seconds);
-        let quantiles: &[f64] = match &self.measure {
-            Measure::Quantiles { quantiles, .. } => quantiles,
-            _ => &[],
-        };
-        let mut series = Vec::new();
-        for (labels, cells) in self.labels.iter().zip(results.chunks(self.intervals)) {
-            for number in 0..quantiles.len().max(1) {
-                let points: Vec<Point> = cells
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(interval, values)| {
-                        Some(Point {
-                            start_time_unix_nano: intervals.start_of(interval),
-                            value: (*values.get(number)?)?,
-                        })
-                    })
-                    .collect();
-                if points.is_empty() {
-                    continue;
-                }
-                let by = plan.by.iter().zip(labels);
-                let mut labels: Vec<_> = by
-                    .map(|(by, value)| (by.label.clone(), value.to_any()))
-                    .collect();
-                if let Some(&quantile) = quantiles.get(number)
-                    && quantiles.len() > 1
-                {
-                    labels.push(("p".to_owned(), Some(AnyValue::Double(quantile))));
-                }
-                series.push(Series { labels, points });
-            }
-        }
-        series.sort_by_cached_key(|series| {
-            let labels = series.labels.iter();
-            labels
-                .map(|(_, value)| value.as_ref().map(AnyValue::to_json))
-                .collect::<Vec<_>>()
-        });
-        series
     }
 }
