@@ -10,6 +10,7 @@ mod parameters;
 mod search;
 mod services;
 mod status;
+mod store;
 mod time;
 mod trace;
 
@@ -20,7 +21,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::{HeaderValue, header};
 use serde_json::value::RawValue;
 use spanlight_model::{AnyValue, TraceId};
@@ -46,6 +47,8 @@ pub(crate) fn router() -> Router<App> {
         .route("/status", get(status::get))
         .route("/services", get(services::services))
         .route("/service-graph", get(services::graph))
+        .route("/store/compact", post(store::compact))
+        .route("/store/delete", post(store::delete))
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(method_not_allowed)
 }

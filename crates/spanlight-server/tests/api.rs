@@ -646,6 +646,9 @@ async fn the_document_is_true() {
     server.send(&order(1, now_unix_nano())).await;
     let document = server.get("/api/v1/openapi.json").await.json();
     for (path, methods) in document["paths"].as_object().unwrap() {
+        if methods.get("get").is_none() {
+            continue;
+        }
         let answer = server.get(&path.replace("{id}", &hex(&trace_id(1)))).await;
         assert_eq!(answer.status, 200, "{path}");
         let schema = &methods["get"]["responses"]["200"]["content"]["application/json"]["schema"];

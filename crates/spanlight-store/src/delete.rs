@@ -35,7 +35,7 @@ pub struct Deletion {
 
 impl Maintenance {
     /// Deletes the spans of these traces from the table.
-    pub(crate) async fn delete(
+    pub(crate) async fn delete_traces(
         &mut self,
         traces: &Arc<BTreeSet<TraceId>>,
     ) -> Result<Deletion, FlushError> {
@@ -55,7 +55,9 @@ impl Maintenance {
             deletion.spans += matching;
         }
         drop(files);
+        // Those that are still being read are removed at a later look.
         self.remove_left().await;
+        self.vacuum().await;
         Ok(deletion)
     }
 
@@ -88,7 +90,9 @@ impl Maintenance {
                 let batch = batch?;
                 let columns = batch.columns();
                 let rows = 0..batch.num_spans();
-                spans += rows.filter(|&row| traces.contains(&columns.trace_id(row))).count() as u64;
+                spans += rows
+                    .filter(|&row| traces.contains(&columns.trace_id(row)))
+                    .count() as u64;
             }
         }
         Ok(spans)
@@ -125,7 +129,9 @@ impl Maintenance {
         deletion.files_rewritten += new.len() as u64;
         deletion.files_removed += u64::from(new.is_empty());
         // Not after the usual time for readers of old versions, but when the last of ours is gone.
-        self.left.push(Arc::clone(file));
+        if let Some(tombstone) = self.tombstones.get_mut(&file.name) {
+            tombstone.left_unix_milli = 0;
+        }
         Ok(())
     }
 

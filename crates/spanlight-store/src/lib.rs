@@ -11,6 +11,7 @@ mod clock;
 mod cold;
 mod compaction;
 mod counters;
+mod delete;
 mod directory;
 pub mod disk;
 mod error;
@@ -39,6 +40,7 @@ pub use compaction::CompactionStep;
 pub use counters::{
     Call, CallCounts, CallKind, DurationHistogram, Operation, OperationCounts, ServiceCounters,
 };
+pub use delete::Deletion;
 pub use error::{AppendError, FlushError, OpenError, ReadError};
 pub use inspect::{InspectError, Progress};
 pub use options::{FsyncPolicy, StoreOptions};

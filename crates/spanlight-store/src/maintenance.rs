@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use deltalake_core::DeltaTableError;
+use spanlight_model::TraceId;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::cold::table::Table;
 use crate::cold::{ColdFile, ColdTier};
 use crate::compaction::CompactionStep;
 use crate::counters::CounterBook;
+use crate::delete::Deletion;
 use crate::directory::Directory;
 use crate::disk::is_temporary;
 use crate::error::FlushError;
@@ -97,6 +99,11 @@ pub(crate) enum Request {
         mpsc::Sender<CompactionStep>,
         oneshot::Sender<Result<(), FlushError>>,
     ),
+    /// Delete these traces from the table.
+    Delete(
+        Arc<BTreeSet<TraceId>>,
+        oneshot::Sender<Result<Deletion, FlushError>>,
+    ),
     /// Do what is due, now.
     Tick(oneshot::Sender<()>),
 }
@@ -121,6 +128,10 @@ impl Maintenance {
                     }
                     Some(Request::Compact(steps, reply)) => {
                         reply.send(self.compact_all(&steps).await).ok();
+                        continue;
+                    }
+                    Some(Request::Delete(traces, reply)) => {
+                        reply.send(self.delete_traces(&traces).await).ok();
                         continue;
                     }
                     Some(Request::Tick(reply)) => Some(reply),

@@ -2,9 +2,10 @@
 
 mod open;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spanlight_model::SpanBatch;
+use spanlight_model::{SpanBatch, TraceId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{self, JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use crate::cold::read::FileReader;
 use crate::cold::remote::table::RemoteTable;
 use crate::compaction::CompactionStep;
 use crate::counters::{CounterBook, ServiceCounters};
+use crate::delete::Deletion;
 use crate::error::{AppendError, FlushError};
 use crate::hot::Summary;
 use crate::log::codec;
@@ -142,6 +144,20 @@ impl Store {
         while let Some(step) = done.recv().await {
             progress(step);
         }
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Deletes every span of these traces for good, wherever it is. Spans that come meanwhile or later are new ones.
+    ///
+    /// # Errors
+    /// [`FlushError`]: some may be deleted already; doing it again does no harm.
+    pub async fn delete(&self, traces: BTreeSet<TraceId>) -> Result<Deletion, FlushError> {
+        // Of what is in files nothing is in memory and in the log.
+        self.flush().await?;
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Delete(Arc::new(traces), reply);
+        let sent = self.inner.requests.send(request).await;
+        sent.map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 

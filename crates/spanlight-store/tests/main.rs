@@ -7,6 +7,7 @@ mod basics;
 mod counters;
 mod crash;
 mod damage;
+mod delete;
 mod faults;
 mod levels;
 mod remote;

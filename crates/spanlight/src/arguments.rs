@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 pub use store::{
-    BackupArguments, DirectoryArguments, RestoreArguments, StoreArguments, StoreCommand,
+    BackupArguments, CompactArguments, DeleteArguments, DirectoryArguments, RestoreArguments,
+    StoreArguments, StoreCommand,
 };
 
 const EXIT_CODES: &str = "\

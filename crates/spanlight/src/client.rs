@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{StatusCode, Url};
+use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use spanlight_server::Addresses;
 
 use crate::failure::Failure;
@@ -114,6 +115,25 @@ impl Client {
             Ok(body)
         } else {
             Err(refusal(status, &body))
+        })
+    }
+
+    /// The answer to `POST path` with JSON, which may take as long as it takes.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Response, Failure> {
+        let request = self.http.post(self.url(path, &[])).json(body);
+        let response = request
+            .send()
+            .await
+            .map_err(|source| self.broken(&source))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.text().await.unwrap_or_default();
+        let refusal = refusal(status, &body);
+        Err(match status {
+            StatusCode::BAD_REQUEST => Failure::usage(&refusal.message),
+            _ => Failure::failed(&refusal.message),
         })
     }
 

@@ -21,7 +21,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Query(query) => query::run(&query, colour).await,
         Command::Trace(trace) => trace::run(&trace, colour).await,
         Command::Import(import) => import::run(&import, colour).await,
-        Command::Store(store) => store::run(&store).await,
+        Command::Store(store) => store::run(&store, colour).await,
         Command::Config(config) => config::run(&config),
     }
 }

@@ -7,4 +7,5 @@ mod import;
 mod process;
 mod query;
 mod serve;
+mod store;
 mod usage;

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use spanlight_model::IdError;
 use spanlight_query::QueryError;
+use spanlight_store::FlushError;
 
 /// An answer that says why there is none.
 #[derive(Debug, Clone)]
@@ -119,6 +120,11 @@ impl Failure {
             "unsupported_type",
             message,
         )
+    }
+
+    pub(crate) fn store(error: &FlushError) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "store", error.to_string())
     }
 
     pub(crate) fn internal() -> Self {

@@ -146,7 +146,9 @@ async fn find(app: &App, request: &Delete) -> Result<(BTreeSet<TraceId>, Deleted
                 deleted.spans += trace.span_count as u64;
             }
         }
-        deleted.partial.extend(page.partial.iter().map(ToString::to_string));
+        deleted
+            .partial
+            .extend(page.partial.iter().map(ToString::to_string));
         if traces.len() >= TRACES_MAX {
             let more = format!("only the first {TRACES_MAX} traces; ask again for the rest");
             deleted.partial.push(more);
@@ -166,4 +168,3 @@ fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Failure> {
         Err(rejection) => Err(Failure::bad_parameter("body", &rejection.body_text())),
     }
 }
-

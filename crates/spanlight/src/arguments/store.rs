@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigurationArguments, Output};
+use super::{ConfigurationArguments, Output, TargetArguments};
 
 const VERIFY_HELP: &str = "\
 Reads every record of the log and every value of every data file, compares them with what the table says of them, and \
@@ -32,6 +32,19 @@ Examples:
   spanlight store backup /mnt/backup/spanlight
   spanlight store restore /mnt/backup/spanlight --data-dir /var/lib/spanlight";
 
+const COMPACT_HELP: &str = "\
+A running server joins small files by itself; this does at once what it would do later. Asks the server that runs; without \
+one it opens the data directory itself.";
+
+const DELETE_HELP: &str = "\
+Finds traces as `spanlight query` does, over all times unless told otherwise, and deletes every span of them: in memory, in \
+the log and in all files, which are written again without them. The old files leave the disk as soon as no running query \
+reads them. It cannot be undone, and backups still have them. Spans of these traces that come later are new ones.
+
+Examples:
+  spanlight store delete --query '{ span.user.id = \"user-1042\" }' --dry-run
+  spanlight store delete --query '{ span.user.id = \"user-1042\" }' --yes";
+
 /// `store`.
 #[derive(Debug, Args)]
 pub struct StoreArguments {
@@ -49,6 +62,12 @@ pub enum StoreCommand {
     /// Show what takes how much
     #[command(after_help = STATS_HELP)]
     Stats(DirectoryArguments),
+    /// Join small data files now
+    #[command(after_help = COMPACT_HELP)]
+    Compact(CompactArguments),
+    /// Delete traces for good
+    #[command(after_help = DELETE_HELP)]
+    Delete(DeleteArguments),
     /// Make a backup, or bring one up to date
     #[command(after_help = BACKUP_HELP)]
     Backup(BackupArguments),
@@ -71,6 +90,37 @@ pub struct DirectoryArguments {
     /// Where the configuration, and so the data directory, comes from.
     #[command(flatten)]
     pub configuration: ConfigurationArguments,
+}
+
+/// `store compact`.
+#[derive(Debug, Args)]
+pub struct CompactArguments {
+    /// Whom to ask.
+    #[command(flatten)]
+    pub target: TargetArguments,
+}
+
+/// `store delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArguments {
+    /// Which traces, in TraceQL
+    #[arg(long, value_name = "TRACEQL")]
+    pub query: String,
+    /// From when on [default: the beginning]
+    #[arg(long, value_name = "TIME")]
+    pub start: Option<String>,
+    /// Until when [default: the end]
+    #[arg(long, value_name = "TIME")]
+    pub end: Option<String>,
+    /// Only say what would be deleted
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub target: TargetArguments,
 }
 
 /// `store backup`.

@@ -1,6 +1,8 @@
 //! `spanlight store`: what it does to a data directory, and how far it is.
 
 mod backup;
+mod compact;
+mod delete;
 mod stats;
 mod verify;
 
@@ -8,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clap::ColorChoice;
 use spanlight::arguments::{ConfigurationArguments, StoreArguments, StoreCommand};
 use spanlight::render::{bar, bytes, left};
 use spanlight_store::Progress;
@@ -15,10 +18,12 @@ use spanlight_store::Progress;
 use crate::failure::Failure;
 use crate::{progress, settings};
 
-pub(super) async fn run(arguments: &StoreArguments) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &StoreArguments, colour: ColorChoice) -> Result<(), Failure> {
     match &arguments.command {
         StoreCommand::Verify(verify) => verify::run(verify).await,
         StoreCommand::Stats(stats) => stats::run(stats).await,
+        StoreCommand::Compact(compact) => compact::run(compact, colour).await,
+        StoreCommand::Delete(delete) => delete::run(delete, colour).await,
         StoreCommand::Backup(backup) => backup::run(backup).await,
         StoreCommand::Restore(restore) => backup::restore(restore).await,
     }
