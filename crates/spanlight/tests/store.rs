@@ -38,7 +38,7 @@ fn json(directory: &Path, arguments: &[&str]) -> Value {
 fn a_directory_is_verified_measured_and_copied_beside_a_server() {
     let directory = TempDir::new().unwrap();
     let root = directory.path();
-    let server = Running::serve(root, &["--set", "storage.hot_window=0s"]);
+    let server = Running::serve(root, &["--set", "storage.hot_window=1s"]);
     fill(root, 100);
     let ended = run_in(root, &["store", "compact"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -81,9 +81,10 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let log = std::fs::read_dir(root.join("spanlight-data/log")).unwrap();
     let segment = log.map(|entry| entry.unwrap().path()).max().unwrap();
     let mut bytes = std::fs::read(&segment).unwrap();
-    bytes[60] ^= 1;
+    let whole = bytes[32..].to_vec();
+    bytes[100] ^= 1;
     // The damage is not at the end.
-    bytes.extend_from_within(32..);
+    bytes.extend(whole);
     std::fs::write(&segment, bytes).unwrap();
     let ended = run_in(root, &["store", "verify"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
