@@ -34,7 +34,16 @@ impl Maintenance {
                 return Ok(());
             }
             let start = Instant::now();
-            let result = self.try_adopt(&due).await;
+            let (due, result) = if self.options.sampling.keeps_all() {
+                let result = self.try_adopt(&due).await;
+                (due, result.map(|()| true))
+            } else {
+                let result = self.adopt_sampled(&due[0]).await;
+                (due[..1].to_vec(), result)
+            };
+            if matches!(result, Ok(false)) {
+                return Ok(());
+            }
             self.tell_adopted(&due, start, &result);
             result?;
         }
@@ -58,7 +67,7 @@ impl Maintenance {
         due.take(FILES_MAX).cloned().collect()
     }
 
-    async fn try_adopt(&mut self, due: &[RecentFile]) -> Result<(), FlushError> {
+    pub(crate) async fn try_adopt(&mut self, due: &[RecentFile]) -> Result<(), FlushError> {
         self.table.check_open().map_err(FlushError::Commit)?;
         self.settle().await?;
         let through = due.last().map_or(0, |recent| recent.range.last);
@@ -138,9 +147,9 @@ impl Maintenance {
             .await;
     }
 
-    fn tell_adopted(&self, due: &[RecentFile], start: Instant, result: &Result<(), FlushError>) {
+    fn tell_adopted(&self, due: &[RecentFile], start: Instant, result: &Result<bool, FlushError>) {
         match result {
-            Ok(()) => {
+            Ok(_) => {
                 self.report.adopt_failure.store(None);
                 self.report.count(|counters| {
                     counters.flush.commits += 1;

@@ -107,6 +107,11 @@ impl Directory {
         self.root.join("recent")
     }
 
+    /// What the sampling policy decided.
+    pub(crate) fn decisions(&self) -> PathBuf {
+        self.root.join("decisions")
+    }
+
     pub(crate) fn damaged(&self) -> PathBuf {
         self.root.join("damaged")
     }

@@ -25,6 +25,7 @@ mod retention;
 mod rewrite;
 #[cfg(test)]
 mod sample;
+mod sampling;
 mod scan;
 mod seal;
 mod snapshot;
@@ -44,6 +45,7 @@ pub use delete::Deletion;
 pub use error::{AppendError, FlushError, OpenError, ReadError};
 pub use inspect::{InspectError, Progress};
 pub use options::{FsyncPolicy, StoreOptions};
+pub use sampling::{Decision, KeepAll, SamplingPolicy, TraceSpans};
 pub use scan::{
     AttributeKeys, Comparison, Field, Figures, Filter, Literal, Partition, Predicate, Scan,
     ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Test, TextTest,
@@ -51,8 +53,8 @@ pub use scan::{
 pub use snapshot::Snapshot;
 pub use statistics::{
     CacheStatistics, ColdStatistics, CompactionStatistics, DamageStatistics, ExpiredStatistics,
-    FlushStatistics, Health, HotStatistics, LogStatistics, RecentStatistics, SealStatistics,
-    Statistics,
+    FlushStatistics, Health, HotStatistics, LogStatistics, RecentStatistics, SamplingStatistics,
+    SealStatistics, Statistics,
 };
 pub use store::Store;
 pub use usage::{ColumnUsage, LevelUsage, ServiceUsage, Usage, usage};

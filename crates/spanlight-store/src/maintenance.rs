@@ -27,8 +27,11 @@ use crate::error::FlushError;
 use crate::log::writer::LogWriter;
 use crate::options::StoreOptions;
 use crate::retention::{Tombstones, tombstones};
+use crate::sampling::Decisions;
 use crate::snapshot::{Published, View};
-use crate::statistics::{CompactionStatistics, ExpiredStatistics, FlushStatistics, SealStatistics};
+use crate::statistics::{
+    CompactionStatistics, ExpiredStatistics, FlushStatistics, SamplingStatistics, SealStatistics,
+};
 
 /// What the task works on.
 pub(crate) struct Maintenance {
@@ -47,6 +50,8 @@ pub(crate) struct Maintenance {
     pub(crate) left: Vec<Arc<ColdFile>>,
     /// Names of files that could not be read when they were to be joined.
     pub(crate) unreadable: BTreeSet<String>,
+    /// What the sampling policy decided.
+    pub(crate) decisions: Decisions,
     /// When nothing was left to join, in unix nanoseconds.
     pub(crate) compacted_at: i64,
     pub(crate) report: Arc<Report>,
@@ -68,6 +73,7 @@ pub(crate) struct Counters {
     pub(crate) seal: SealStatistics,
     pub(crate) flush: FlushStatistics,
     pub(crate) compaction: CompactionStatistics,
+    pub(crate) sampling: SamplingStatistics,
     pub(crate) expired: ExpiredStatistics,
 }
 

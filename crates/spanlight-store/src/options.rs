@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::cold::remote::ColdLocation;
 use crate::disk::{Disk, LocalDisk};
+use crate::sampling::{KeepAll, SamplingPolicy};
 
 /// When the log is synced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +58,8 @@ pub struct StoreOptions {
     pub maintenance_interval: Duration,
     /// How long to wait before a log that could not be written is tried again.
     pub probe_interval: Duration,
+    /// Which traces move to the cold tier.
+    pub sampling: Arc<dyn SamplingPolicy>,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where files are.
@@ -85,6 +88,7 @@ impl StoreOptions {
             queue_bytes: 64 << 20,
             maintenance_interval: Duration::from_secs(1),
             probe_interval: Duration::from_secs(1),
+            sampling: Arc::new(KeepAll),
             clock: Arc::new(SystemClock),
             disk: Arc::new(LocalDisk),
         }

@@ -40,6 +40,8 @@ pub struct Statistics {
     pub flush: FlushStatistics,
     /// Joining of small files.
     pub compaction: CompactionStatistics,
+    /// What the sampling policy dropped.
+    pub sampling: SamplingStatistics,
     /// What was deleted.
     pub expired: ExpiredStatistics,
     /// What recovery could not read.
@@ -174,6 +176,15 @@ pub struct CompactionStatistics {
     pub repeated_spans: u64,
     /// How long the last took.
     pub last_duration: Duration,
+}
+
+/// What the sampling policy dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SamplingStatistics {
+    /// Traces that were decided so (counter).
+    pub traces: u64,
+    /// Their spans, and those that came later (counter).
+    pub spans: u64,
 }
 
 /// What was deleted, by reason.

@@ -239,6 +239,7 @@ impl Store {
                 footer_bytes: self.inner.reader.footers.bytes() as u64,
             },
             compaction: counters.compaction,
+            sampling: counters.sampling,
             expired: counters.expired,
             cache: self
                 .inner

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use spanlight_store::{AppendError, Clock, FlushError, ScanRequest, Store, StoreOptions};
+use spanlight_store::{
+    AppendError, Clock, Decision, FlushError, SamplingPolicy, ScanRequest, Store, StoreOptions,
+    TraceSpans,
+};
 
 use crate::support::disk::{ForgetfulDisk, Operation};
 use crate::support::{batch, counts_of, numbers};
@@ -295,4 +298,63 @@ async fn a_file_that_cannot_be_read_is_not_joined() {
     let statistics = store.statistics();
     assert_eq!((statistics.cold.files, statistics.cold.spans), (2, 4));
     assert!(files[1].exists());
+}
+
+/// Drops every second trace, and looks whether it sees each whole.
+#[derive(Debug)]
+struct EverySecond;
+
+impl SamplingPolicy for EverySecond {
+    fn decide(&self, trace: &TraceSpans<'_>) -> Decision {
+        let number = u64::from_be_bytes(trace.trace_id.0[8..].try_into().unwrap());
+        let spans: usize = trace.spans.iter().map(|batch| batch.num_spans()).sum();
+        assert!(spans >= 3, "trace {number} with {spans} spans");
+        if number % 2 == 0 {
+            Decision::Keep
+        } else {
+            Decision::Drop
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_decides_traces_once_and_late_spans_follow() {
+    let disk = ForgetfulDisk::default();
+    let clock = Arc::new(HandClock::default());
+    let mut options = options(&disk);
+    options.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    options.hot_window = Duration::from_secs(100);
+    options.sampling = Arc::new(EverySecond);
+    let store = Store::open(options.clone()).await.unwrap();
+    // Traces of three spans, over two files and memory, received by second 10.
+    store.append(batch([0, 3, 6, 9])).await.unwrap();
+    store.seal().await.unwrap();
+    store.append(batch([1, 4, 7, 10])).await.unwrap();
+    store.seal().await.unwrap();
+    store.append(batch([2, 5, 8])).await.unwrap();
+    store.append(batch([198, 199, 200, 11])).await.unwrap();
+    let all: Vec<u64> = (0..12).chain(198..201).collect();
+    assert_eq!(numbers(&store).await, all);
+
+    // The window of the first two files passes: their traces are decided, and dropped of these files alone.
+    clock.set_seconds(150);
+    store.maintain().await;
+    let first = [0, 1, 2, 5, 6, 7, 8, 11, 198, 199, 200];
+    assert_eq!(numbers(&store).await, first);
+    let sampling = store.statistics().sampling;
+    assert_eq!((sampling.traces, sampling.spans), (2, 4));
+    store.close().await;
+    disk.restart(0);
+
+    // What comes later follows, after a restart too; the policy is not asked again.
+    let store = Store::open(options.clone()).await.unwrap();
+    assert_eq!(numbers(&store).await, first);
+    clock.set_seconds(400);
+    store.maintain().await;
+    let second = [0, 1, 2, 6, 7, 8, 198, 199, 200];
+    assert_eq!(numbers(&store).await, second);
+    store.close().await;
+    disk.restart(0);
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(numbers(&store).await, second);
 }

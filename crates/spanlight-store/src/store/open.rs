@@ -26,6 +26,7 @@ use crate::maintenance::{Maintenance, Report, remove_litter};
 use crate::options::StoreOptions;
 use crate::recent::{Finding, RecentTier};
 use crate::retention::{Tombstones, tombstones};
+use crate::sampling::Decisions;
 use crate::seal::Sealer;
 use crate::snapshot::{Published, View};
 use crate::statistics::DamageStatistics;
@@ -44,6 +45,7 @@ struct Opened {
 /// What opening found on the disk beside the table.
 struct Found {
     recent: RecentTier,
+    decisions: Decisions,
     log: Recovered,
 }
 
@@ -93,7 +95,17 @@ fn find(options: &StoreOptions, directory: &Directory, committed: u64) -> Result
     };
     let mut log = recovery.run()?;
     log.damage.files = damage.files;
-    Ok(Found { recent, log })
+    let folder = directory.decisions();
+    let decisions = Decisions::load(options.disk.as_ref(), &folder, committed);
+    let decisions = decisions.map_err(|source| OpenError::Disk {
+        path: folder,
+        source,
+    })?;
+    Ok(Found {
+        recent,
+        decisions,
+        log,
+    })
 }
 
 fn start(
@@ -146,6 +158,7 @@ fn start(
         tombstones: opened.tombstones,
         left: Vec::new(),
         unreadable: BTreeSet::new(),
+        decisions: found.decisions,
         compacted_at: options.clock.now_unix_nano(),
         report: Arc::clone(&report),
         closing: closing.clone(),
