@@ -16,6 +16,9 @@ const FORMAT: u32 = 2;
 /// The lock of a table outside the data directory. Delta's tools pass over names that begin with an underscore.
 const TABLE_LOCK: &str = "_spanlight.lock";
 
+/// Says where the table is, if not below the data directory.
+const TABLE_PLACE: &str = "table.json";
+
 /// A data directory that is ours until this is dropped.
 pub(crate) struct Directory {
     pub(crate) root: PathBuf,
@@ -53,6 +56,7 @@ impl Directory {
                 app_id
             }
         };
+        refuse_forgotten_table(disk, root, location)?;
         let own = root.join("cold");
         let cold = match location {
             ColdLocation::DataDir | ColdLocation::Objects(_) => own.clone(),
@@ -74,6 +78,27 @@ impl Directory {
         };
         directory.prepare(disk).map_err(not_writable(root))?;
         Ok(directory)
+    }
+
+    /// Notes where the table is, so that it is missed when the setting is.
+    pub(crate) fn note_table(&self, disk: &dyn Disk, location: &ColdLocation) -> io::Result<()> {
+        let Some(url) = location.url() else {
+            return Ok(());
+        };
+        let path = self.root.join(TABLE_PLACE);
+        let before = noted_table(disk, &self.root);
+        if before.as_ref() == Some(&url) {
+            return Ok(());
+        }
+        if let Some(before) = before {
+            tracing::warn!(
+                before,
+                now = url,
+                "the table is at another place than before"
+            );
+        }
+        let text = format!("{:#}\n", json!({ "url": url }));
+        write_atomically(disk, &path, &[text.as_bytes()], true)
     }
 
     /// Makes the folders, and makes every name that recovery will rely on durable: a name that is only in the page
@@ -171,6 +196,28 @@ fn lock(
             path: directory.to_owned(),
             pid: by.trim().parse().ok(),
         }),
+    }
+}
+
+/// Where the table was last, if not below the data directory.
+pub(crate) fn noted_table(disk: &dyn Disk, root: &Path) -> Option<String> {
+    let bytes = read_all(disk, &root.join(TABLE_PLACE)).ok()?;
+    let place: Value = serde_json::from_slice(&bytes).ok()?;
+    place["url"].as_str().map(str::to_owned)
+}
+
+/// A table elsewhere would be invisible when nothing says where.
+fn refuse_forgotten_table(
+    disk: &dyn Disk,
+    root: &Path,
+    location: &ColdLocation,
+) -> Result<(), OpenError> {
+    match noted_table(disk, root) {
+        Some(url) if location.url().is_none() => Err(OpenError::ForgottenTable {
+            path: root.join(TABLE_PLACE),
+            url,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -68,6 +68,17 @@ pub enum OpenError {
         /// The table that would not be seen.
         path: PathBuf,
     },
+    /// The table was elsewhere, and no place is set.
+    #[error(
+        "the table of this data directory is at {url}, and storage.cold_url is not set; set it, or remove {} to begin with an empty table",
+        path.display()
+    )]
+    ForgottenTable {
+        /// The file that says so.
+        path: PathBuf,
+        /// The table that would not be seen.
+        url: String,
+    },
     /// The remote table cannot be used.
     #[error("cannot open the table of the cold tier: {0}")]
     Remote(String),

@@ -15,6 +15,7 @@ use futures::TryStreamExt as _;
 use serde_json::Value;
 use url::Url;
 
+use crate::directory::noted_table;
 use crate::disk::{Disk, Lock, read_all};
 
 /// Why a directory cannot be looked at.
@@ -35,6 +36,17 @@ pub enum InspectError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The table is not below the directory.
+    #[error(
+        "the table of {} is at {url}; this command looks at local tables only",
+        path.display()
+    )]
+    Elsewhere {
+        /// The directory.
+        path: PathBuf,
+        /// Where the table is.
+        url: String,
     },
     /// The table's log cannot be read.
     #[error("the table in {} cannot be read: {reason}", path.display())]
@@ -122,6 +134,9 @@ impl Place {
             serde_json::from_slice(&format).map_err(|_| none("its spanlight.json is damaged"))?;
         if format["format"].as_u64().is_none() {
             return Err(none("its spanlight.json names no format"));
+        }
+        if let Some(url) = noted_table(disk.as_ref(), &root) {
+            return Err(InspectError::Elsewhere { path: root, url });
         }
         Ok(Self {
             disk: Arc::clone(disk),

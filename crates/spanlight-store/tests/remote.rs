@@ -252,6 +252,16 @@ async fn a_table_in_another_directory_is_locked_there() {
     first.close().await;
     let second = Store::open(in_table(two.path())).await.unwrap();
     assert_eq!(numbers(&second).await, [0, 1, 2]);
+    second.close().await;
+
+    let error = Store::open(StoreOptions::new(one.path()))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&url) && error.contains("storage.cold_url is not set"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,6 +121,17 @@ impl ColdLocation {
     }
 }
 
+impl ColdLocation {
+    /// The place as a URL; `None` below the data directory.
+    pub(crate) fn url(&self) -> Option<String> {
+        match self {
+            Self::DataDir => None,
+            Self::Directory(path) => Some(format!("file://{}", path.display())),
+            Self::Objects(location) => Some(location.name.clone()),
+        }
+    }
+}
+
 fn retry() -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {

@@ -62,6 +62,9 @@ impl Store {
         let directory = Arc::new(directory);
         let remote = RemoteTable::attach(&mut options, &directory).await?;
         let opened = open_table(&options, &directory, remote.as_ref()).await?;
+        if opened.table.is_read() {
+            note_table(&options, &directory).await?;
+        }
         let found = {
             let options = options.clone();
             let directory = Arc::clone(&directory);
@@ -236,6 +239,19 @@ fn start_log(
         source,
     })?;
     Ok(Arc::new(log))
+}
+
+async fn note_table(options: &StoreOptions, directory: &Arc<Directory>) -> Result<(), OpenError> {
+    let (disk, cold) = (Arc::clone(&options.disk), options.cold.clone());
+    let directory = Arc::clone(directory);
+    blocking(move || {
+        let noted = directory.note_table(disk.as_ref(), &cold);
+        noted.map_err(|source| OpenError::NotWritable {
+            path: directory.root.clone(),
+            source,
+        })
+    })
+    .await
 }
 
 async fn open_table(
