@@ -65,7 +65,7 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
-        let memory = self.reserve(&batch)?;
+        let memory = self.reserve(&batch).await?;
         let (record, summary, batch) = if memory.0 > ENCODE_INLINE_BYTES {
             task::spawn_blocking(move || prepare(batch))
                 .await
@@ -77,13 +77,13 @@ impl Store {
         answer.await.unwrap_or(Err(AppendError::ShuttingDown))
     }
 
-    fn reserve(&self, batch: &SpanBatch) -> Result<(usize, Reservation), AppendError> {
+    async fn reserve(&self, batch: &SpanBatch) -> Result<(usize, Reservation), AppendError> {
         let bytes = batch.byte_size();
         let limit = self.inner.budget.limit();
         if bytes > limit {
             return Err(AppendError::TooLarge { bytes, limit });
         }
-        let memory = self.inner.budget.reserve(bytes);
+        let memory = self.inner.budget.reserve_soon(bytes).await;
         let memory = memory.ok_or_else(|| {
             let recent = self.inner.published.load().recent.bytes();
             overloaded(if recent < self.inner.options.recent_bytes() {
