@@ -23,7 +23,12 @@ pub(crate) trait Worker: Send + 'static {
     fn take(&mut self, batch: &SpanBatch) -> Result<(), MemoryFull>;
 
     /// The partition has ended.
-    fn end(&mut self) -> Result<(), MemoryFull>;
+    fn end(&mut self) -> Result<(), MemoryFull> {
+        Ok(())
+    }
+
+    /// All partitions have ended: what can be done without the other workers.
+    fn finish(&mut self) {}
 }
 
 /// Why a pass ended before it had seen everything.
@@ -73,6 +78,7 @@ async fn work<W: Worker>(
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Some(partition) = next else {
+            worker.finish();
             return (worker, None);
         };
         let why = match one(&mut worker, partition, &report, deadline).await {

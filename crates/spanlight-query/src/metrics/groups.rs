@@ -292,71 +292,87 @@ impl Groups {
     }
 }
 
+const UNKNOWN: u32 = u32::MAX;
+
 /// The number of each row's value.
 fn codes(values: &mut Values, bound: &Bound<'_>, slot: usize, rows: &[u32]) -> Vec<u32> {
-    const UNKNOWN: u32 = u32::MAX;
     let columns = &bound.columns;
-    // The memo is by index of a dictionary.
-    let mut by_index = |len: usize, index: &dyn Fn(usize) -> usize| {
-        let mut memo = vec![UNKNOWN; len];
-        let code = |&row: &u32| {
-            let code = &mut memo[index(row as usize)];
-            if *code == UNKNOWN {
-                *code = values.code(&bound.first_value(slot, row as usize));
-            }
-            *code
-        };
-        rows.iter().map(code).collect()
-    };
+    // Values of a dictionary, or of few states: the memo is by their index.
     match bound.accessor(slot) {
         Accessor::Resource(of_resource) => {
             let resources = columns.resources.values();
-            by_index(of_resource.len(), &|row| resources[row] as usize)
+            let index = |row: usize| resources[row] as usize;
+            by_index(values, bound, slot, rows, of_resource.len(), index)
         }
         Accessor::Scope(of_scope) => {
             let scopes = columns.scopes.values();
-            by_index(of_scope.len(), &|row| scopes[row] as usize)
+            let index = |row: usize| scopes[row] as usize;
+            by_index(values, bound, slot, rows, of_scope.len(), index)
         }
         Accessor::Intrinsic(Intrinsic::Name) => {
             let names = columns.names.values();
-            by_index(columns.name_values.len(), &|row| names[row] as usize)
+            let index = |row: usize| names[row] as usize;
+            by_index(values, bound, slot, rows, columns.name_values.len(), index)
         }
         Accessor::Intrinsic(Intrinsic::Kind) => {
             let kinds = columns.kinds.values();
-            by_index(256, &|row| usize::from(kinds[row] as u8))
+            let index = |row: usize| usize::from(kinds[row] as u8);
+            by_index(values, bound, slot, rows, 256, index)
         }
         Accessor::Intrinsic(Intrinsic::Status) => {
             let codes = columns.status_codes.values();
-            by_index(256, &|row| usize::from(codes[row] as u8))
+            let index = |row: usize| usize::from(codes[row] as u8);
+            by_index(values, bound, slot, rows, 256, index)
         }
-        Accessor::Span(keys) => {
-            let attributes = &columns.attributes;
-            let mut memo = vec![UNKNOWN; attributes.texts().len()];
-            let mut nil = UNKNOWN;
-            let mut code = |row: usize| {
-                let Some(entry) = entry(attributes, keys, row) else {
-                    if nil == UNKNOWN {
-                        nil = values.code(&Scalar::Nil);
-                    }
-                    return nil;
-                };
-                let value = || Scalar::of_attribute(attributes.value(entry));
-                if attributes.types()[entry] != AttributeType::String as i8 {
-                    return values.code(&value());
-                }
-                let known = &mut memo[attributes.text_indices()[entry] as usize];
-                if *known == UNKNOWN {
-                    *known = values.code(&value());
-                }
-                *known
-            };
-            rows.iter().map(|&row| code(row as usize)).collect()
-        }
+        Accessor::Span(keys) => of_attribute(values, bound, keys, rows),
         _ => rows
             .iter()
             .map(|&row| values.code(&bound.first_value(slot, row as usize)))
             .collect(),
     }
+}
+
+fn by_index(
+    values: &mut Values,
+    bound: &Bound<'_>,
+    slot: usize,
+    rows: &[u32],
+    len: usize,
+    index: impl Fn(usize) -> usize,
+) -> Vec<u32> {
+    let mut memo = vec![UNKNOWN; len];
+    let code = |&row: &u32| {
+        let code = &mut memo[index(row as usize)];
+        if *code == UNKNOWN {
+            *code = values.code(&bound.first_value(slot, row as usize));
+        }
+        *code
+    };
+    rows.iter().map(code).collect()
+}
+
+fn of_attribute(values: &mut Values, bound: &Bound<'_>, keys: &[i32], rows: &[u32]) -> Vec<u32> {
+    let attributes = &bound.columns.attributes;
+    let mut memo = vec![UNKNOWN; attributes.texts().len()];
+    let mut nil = UNKNOWN;
+    let mut code = |row: usize| {
+        let Some(entry) = entry(attributes, keys, row) else {
+            if nil == UNKNOWN {
+                nil = values.code(&Scalar::Nil);
+            }
+            return nil;
+        };
+        let value = || Scalar::of_attribute(attributes.value(entry));
+        if attributes.types()[entry] != AttributeType::String as i8 {
+            return values.code(&value());
+        }
+        let known = &mut memo[attributes.text_indices()[entry] as usize];
+        if *known == UNKNOWN {
+            *known = values.code(&value());
+        }
+        *known
+    };
+    rows.iter().map(|&row| code(row as usize)).collect()
 }
 
 #[cfg(test)]

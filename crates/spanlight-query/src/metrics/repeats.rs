@@ -57,7 +57,8 @@ impl FileTraces {
     /// From the workers that have read the files.
     pub(crate) fn of(parts: BTreeSet<String>, workers: Vec<KeyWorker>) -> Self {
         let mut pairs: Vec<u128> = workers.into_iter().flat_map(|it| it.pairs).collect();
-        pairs.sort_unstable();
+        // Finds the sorted runs of the workers, and merges them.
+        pairs.sort();
         pairs.dedup();
         let mut keys = Vec::with_capacity(pairs.len());
         let mut repeated = Repeated::default();
@@ -136,7 +137,8 @@ impl Worker for KeyWorker {
         self.memory.try_resize(bytes).map_err(|_| MemoryFull)
     }
 
-    fn end(&mut self) -> Result<(), MemoryFull> {
-        Ok(())
+    fn finish(&mut self) {
+        self.pairs.sort_unstable();
+        self.pairs.dedup();
     }
 }

@@ -131,10 +131,6 @@ impl Worker for SpanWorker {
             + self.records.capacity() * size_of::<Record>();
         self.memory.try_resize(bytes).map_err(|_| MemoryFull)
     }
-
-    fn end(&mut self) -> Result<(), MemoryFull> {
-        Ok(())
-    }
 }
 
 /// Calls `count` with each record that stands and counts.

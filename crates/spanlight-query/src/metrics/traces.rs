@@ -192,6 +192,10 @@ impl Worker for TraceWorker {
         }
         self.account()
     }
+
+    fn finish(&mut self) {
+        self.decided.sort_unstable();
+    }
 }
 
 /// The ids of spans as numbers.
@@ -286,10 +290,11 @@ pub(crate) fn join(
     Joined { selected, again }
 }
 
-/// All of the lists, sorted; what is in them twice was met in two places.
+/// All of the sorted lists in one; what is in them twice was met in two places.
 fn sorted(lists: &[Vec<u128>], twice: &mut BTreeSet<TraceId>) -> Vec<u128> {
     let mut all = lists.concat();
-    all.sort_unstable();
+    // Finds the sorted runs, and merges them.
+    all.sort();
     for pair in all.windows(2) {
         if pair[0] == pair[1] {
             twice.insert(TraceId(pair[0].to_be_bytes()));
