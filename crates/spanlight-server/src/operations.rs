@@ -54,6 +54,11 @@ impl Readiness {
                         "the cold table cannot be reached, spans stay on this machine: {reason}"
                     )
                 }))
+                .chain(
+                    health
+                        .damage
+                        .map(|damage| format!("spans were lost: {damage}")),
+                )
                 .chain(of_settings)
                 .collect(),
         }

@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod catalogue;
 mod chunk;
+pub(crate) mod commits;
 mod condition;
 mod decode;
 mod dictionary;

@@ -83,7 +83,10 @@ pub enum OpenError {
     #[error("cannot open the table of the cold tier: {0}")]
     Remote(String),
     /// The table of the cold tier could not be loaded or created.
-    #[error("cannot open the table of the cold tier in {}: {reason}", path.display())]
+    #[error(
+        "cannot open the table of the cold tier in {}: {reason}; see that its files can be read, or restore the data directory from a backup",
+        path.display()
+    )]
     Table {
         /// The table's directory.
         path: PathBuf,

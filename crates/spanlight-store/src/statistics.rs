@@ -11,6 +11,8 @@ pub struct Health {
     pub flush_failure: Option<String>,
     /// Why the object store of the cold table cannot be reached; `None` when it answers, or there is none.
     pub cold_outage: Option<String>,
+    /// What this start could not read, and where it is kept; `None` when everything was whole.
+    pub damage: Option<String>,
 }
 
 impl Health {

@@ -208,7 +208,20 @@ impl Store {
             unwritable: self.inner.log.unwritable().map(|reason| (*reason).clone()),
             flush_failure: flush_failure.or_else(stopped),
             cold_outage: self.inner.remote.as_ref().and_then(RemoteTable::outage),
+            damage: self.damage(),
         }
+    }
+
+    fn damage(&self) -> Option<String> {
+        let damage = &self.inner.damage;
+        (damage.records > 0 || damage.files > 0).then(|| {
+            format!(
+                "{} damaged parts of the log and {} damaged files of the recent level could not be read; they are kept in {}",
+                damage.records,
+                damage.files,
+                self.inner.options.data_dir.join("damaged").display()
+            )
+        })
     }
 
     /// What the store counts.

@@ -61,6 +61,8 @@ async fn a_damaged_record_costs_only_itself_and_is_kept_aside() {
     assert_eq!(numbers(&store).await, [1, 3, 5]);
     let damage = store.statistics().damage;
     assert_eq!((damage.records, damage.cut_bytes), (2, 0));
+    let told = store.health().damage.unwrap();
+    assert!(told.starts_with("2 damaged parts of the log"), "{told}");
     let kept: Vec<_> = fs::read_dir(directory.path().join("damaged"))
         .unwrap()
         .collect();
@@ -157,4 +159,31 @@ async fn a_damaged_data_file_is_named_and_hides_no_other() {
             .count();
     }
     assert_eq!(errors, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_not_whole_is_not_taken_for_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = StoreOptions::new(directory.path());
+    let store = Store::open(options.clone()).await.unwrap();
+    store.append(batch([0])).await.unwrap();
+    store.flush().await.unwrap();
+    store.close().await;
+    let folder = directory.path().join("cold/_delta_log");
+    let commits = fs::read_dir(&folder).unwrap();
+    let commits = commits.map(|entry| entry.unwrap().path());
+    let commits = commits.filter(|path| path.extension().is_some_and(|end| end == "json"));
+    let last = commits.max().unwrap();
+    let whole = fs::read(&last).unwrap();
+    for left in [0, whole.len() / 2] {
+        fs::write(&last, &whole[..left]).unwrap();
+        let error = Store::open(options.clone()).await.unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+        let name = last.file_name().unwrap().to_string_lossy();
+        assert!(error.to_string().contains(&*name), "{error}");
+    }
+    // Nothing was removed meanwhile.
+    fs::write(&last, &whole).unwrap();
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(numbers(&store).await, [0]);
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Inner, Store};
 use crate::budget::Budget;
 use crate::cold::ColdTier;
+use crate::cold::commits;
 use crate::cold::read::FileReader;
 use crate::cold::remote::table::RemoteTable;
 use crate::cold::table::{Place, Table, TableError};
@@ -266,6 +267,9 @@ async fn open_table(
     let table = match remote {
         Some(remote) => remote.open(options, directory).await?,
         None => {
+            let disk = Arc::clone(&options.disk);
+            let table_log = directory.table_log();
+            blocking(move || commits::check(disk.as_ref(), &table_log)).await?;
             let place = Place::local(Arc::clone(&options.disk), directory);
             let table = Table::open(place, Duration::ZERO).await;
             table.map_err(table_error)?
