@@ -68,8 +68,9 @@ pub(crate) struct Options {
     debug: bool,
 }
 
-/// Spans go on to the table while the load runs, so that the figures have all of its cost.
-const SETTINGS: [&str; 1] = ["storage.hot_window=30s"];
+/// Spans go on to the table while the load runs, so that the figures have all of its cost; files that were merged are
+/// removed soon, so that the disk's figure comes soon.
+const SETTINGS: [&str; 2] = ["storage.hot_window=30s", "storage.vacuum_grace=5s"];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let binary = repository::spanlight(!options.debug)?;
@@ -154,7 +155,7 @@ fn filled(
     let filled = fill::fill(&load, &server, options.connections, true)?;
     let settled = settle::wait(&server, load.spans())?;
     report.ingest(&load, &filled, &settled);
-    settle::compact(launch, &server)?;
+    settle::compact(&server, load.spans())?;
     server.stop()?;
     load.save(directory)?;
     Ok(load)

@@ -18,7 +18,7 @@ pub(super) fn run(options: &Options, binary: &Path, report: &mut Report) -> Resu
     let server = launch.start()?;
     fill::fill(&load, &server, options.connections, false)?;
     settle::wait(&server, load.spans())?;
-    settle::compact(&launch, &server)?;
+    settle::compact(&server, load.spans())?;
     let state = format!("warm, {} spans", load.spans());
     for class in classes::of_growth() {
         let asked = probe::warm(&server, &load, class, options.runs)?;

@@ -1,7 +1,6 @@
 //! Waiting until the server has nothing left to do for what it was sent.
 
 use std::{
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -10,13 +9,14 @@ use anyhow::{Result, bail};
 
 use crate::{
     bench::{metrics, proc},
-    process,
-    server::{Launch, Server},
+    http::Client,
+    server::Server,
 };
 
-/// The server is at rest when it takes less than this share of one core for so long.
-const QUIET_SHARE: f64 = 0.02;
-const QUIET: Duration = Duration::from_secs(5);
+/// The server is at rest when it takes less than this share of one core for so long: longer than it waits between two
+/// looks for files to merge or remove.
+const QUIET_SHARE: f64 = 0.04;
+const QUIET: Duration = Duration::from_secs(15);
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(900);
 
 /// What the server had taken when it was at rest.
@@ -63,21 +63,14 @@ pub(super) fn wait(server: &Server, spans: u64) -> Result<Settled> {
     }
 }
 
-/// Merges what can be merged, where this server can be told to.
-pub(super) fn compact(launch: &Launch, server: &Server) -> Result<()> {
-    let compact = |last: &str| {
-        let mut command = Command::new(&launch.binary);
-        command
-            .args(["store", "compact"])
-            .arg(last)
-            .arg("--data-dir")
-            .arg(&launch.data_dir);
-        command
-    };
-    if !compact("--help").output()?.status.success() {
-        println!("this server has no `store compact`; sizes are as they are");
-        return Ok(());
+/// Merges what can be merged, and waits until the files that were merged are gone.
+pub(super) fn compact(server: &Server, spans: u64) -> Result<()> {
+    let json = "content-type: application/json\r\n";
+    let answer = Client::new(server.addresses.http).post("/api/v1/store/compact", json, b"{}")?;
+    let text = String::from_utf8_lossy(&answer.body);
+    if answer.status != 200 || text.contains("\"error\"") {
+        bail!("/api/v1/store/compact says {}: {text}", answer.status);
     }
-    let url = format!("http://{}", server.addresses.http);
-    process::run(Command::new(&launch.binary).args(["store", "compact", "--server", &url]))
+    wait(server, spans)?;
+    Ok(())
 }
