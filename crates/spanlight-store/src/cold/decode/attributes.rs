@@ -1,6 +1,7 @@
 //! Attribute columns and the tail, back to the lanes of a batch: first the columns in the catalogue's order, then the
 //! tail. Of a key that repeats, the first value is the one that was first.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
@@ -20,6 +21,9 @@ use crate::cold::catalogue::{AttributeScope, ColumnType};
 use crate::cold::schema as table;
 
 const NAME: &str = table::ATTRIBUTES;
+
+/// Pairs that are told apart by a table of them all; of more, by those that occur.
+const DENSE_PAIRS: usize = 64 << 10;
 
 /// A column of one key's values.
 pub(super) enum ValueColumn<'a> {
@@ -78,14 +82,40 @@ impl<'a> ValueColumn<'a> {
         }
     }
 
-    /// A number that is the same for rows of the same value in this column.
-    pub(super) fn code(&self, row: usize) -> i64 {
-        if !self.is_valid(row) {
-            return i64::MIN + 1;
+    /// Tells rows of one key apart by their values here: each pair of key and value gets a key, in the order in which
+    /// they come.
+    pub(super) fn refine(&self, keys: &mut [i32]) {
+        let count = keys.iter().max().map_or(0, |max| *max as usize + 1);
+        if let Self::Texts(texts) = self
+            && let width = texts.values().len() + 1
+            && count.saturating_mul(width) <= DENSE_PAIRS
+        {
+            let codes = texts.keys().values();
+            let mut next = 0;
+            let mut known = vec![-1; count * width];
+            for (row, key) in keys.iter_mut().enumerate() {
+                let code = if self.is_valid(row) {
+                    codes[row] as usize + 1
+                } else {
+                    0
+                };
+                let pair = &mut known[*key as usize * width + code];
+                if *pair < 0 {
+                    *pair = next;
+                    next += 1;
+                }
+                *key = *pair;
+            }
+            return;
         }
-        match self {
-            Self::Texts(texts) => i64::from(texts.keys().value(row)),
-            other => other.number(row),
+        let mut known: HashMap<(i32, Option<i64>), i32> = HashMap::new();
+        for (row, key) in keys.iter_mut().enumerate() {
+            let next = known.len() as i32;
+            let code = self.is_valid(row).then(|| match self {
+                Self::Texts(texts) => i64::from(texts.keys().value(row)),
+                other => other.number(row),
+            });
+            *key = *known.entry((*key, code)).or_insert(next);
         }
     }
 

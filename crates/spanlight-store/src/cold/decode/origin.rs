@@ -1,6 +1,5 @@
 //! Where spans come from: resources and scopes read back.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
@@ -57,32 +56,24 @@ impl Rows<'_> {
             return Ok(self.blank(Column::Resource));
         }
         let mut builder = SpanBatchBuilder::new(0);
-        let mut known: HashMap<Vec<i64>, i32> = HashMap::new();
-        let mut last: Option<(Vec<i64>, i32)> = None;
-        let mut keys = Vec::with_capacity(self.len());
-        let mut codes = Vec::with_capacity(columns.len());
-        for row in 0..self.len() {
-            codes.clear();
-            codes.extend(columns.iter().map(|(_, column)| column.code(row)));
-            if let Some((same, key)) = &last
-                && *same == codes
-            {
-                keys.push(*key);
+        let mut keys = vec![0; self.len()];
+        for (_, column) in &columns {
+            column.refine(&mut keys);
+        }
+        // Keys count up in the order in which they come.
+        let mut count = 0;
+        for (row, key) in keys.iter().enumerate() {
+            if *key < count {
                 continue;
             }
-            let next = known.len() as i32;
-            let key = *known.entry(codes.clone()).or_insert(next);
-            if key == next {
-                let mut resource = builder.begin_resource();
-                for (key, column) in &columns {
-                    if let Some(value) = column.value(row) {
-                        resource.attributes().push(key, value);
-                    }
+            count += 1;
+            let mut resource = builder.begin_resource();
+            for (key, column) in &columns {
+                if let Some(value) = column.value(row) {
+                    resource.attributes().push(key, value);
                 }
-                let _ = resource.commit();
             }
-            last = Some((codes.clone(), key));
-            keys.push(key);
+            let _ = resource.commit();
         }
         dictionary(keys.into(), builder, Column::Resource)
     }
