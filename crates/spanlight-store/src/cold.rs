@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod catalogue;
+pub(crate) mod checksum;
 mod chunk;
 pub(crate) mod commits;
 mod condition;

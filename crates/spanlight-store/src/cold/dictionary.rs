@@ -99,7 +99,7 @@ pub(crate) fn read_bytes(
     let Some(range) = range(column) else {
         return Ok(None);
     };
-    let fetch = fetch.with(vec![range])?;
+    let fetch = fetch.with(&[range])?;
     let mut pages = SerializedPageReader::new(Arc::new(fetch), column, 0, None)?;
     match pages.get_next_page()? {
         Some(Page::DictionaryPage {

@@ -11,6 +11,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::ColdFile;
+use super::checksum::{self, Checksums};
 use super::source::DataSource;
 use crate::scan::ScanReport;
 
@@ -18,8 +19,8 @@ use crate::scan::ScanReport;
 const GAP_MAX: u64 = 16 << 10;
 /// What is read when the end is not known: the headers of pages, which are short.
 const HEAD: u64 = 4 << 10;
-/// The end of a file, where the footer lies.
-const TAIL: u64 = 64 << 10;
+/// The end of a file, where the footer lies, and in it the name of the checksums.
+const TAIL: u64 = 128 << 10;
 
 /// One file's bytes.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub(crate) struct Fetch {
     report: Arc<ScanReport>,
     /// What was fetched, by where it starts.
     parts: Arc<Vec<(u64, Bytes)>>,
+    /// What is read is checked, once its checksums are known.
+    checksums: Option<Arc<Checksums>>,
 }
 
 impl Fetch {
@@ -42,6 +45,7 @@ impl Fetch {
             file,
             report,
             parts: Arc::default(),
+            checksums: None,
         }
     }
 
@@ -49,9 +53,17 @@ impl Fetch {
         &self.file
     }
 
+    /// The same file, read with these checksums.
+    pub(crate) fn checked(&self, checksums: Option<Arc<Checksums>>) -> Self {
+        Self {
+            checksums,
+            ..self.clone()
+        }
+    }
+
     /// The same file with these ranges at hand.
-    pub(crate) fn with(&self, ranges: Vec<Range<u64>>) -> Result<Self, ParquetError> {
-        let ranges = coalesce(ranges);
+    pub(crate) fn with(&self, ranges: &[Range<u64>]) -> Result<Self, ParquetError> {
+        let ranges = coalesce(ranges.iter().map(|range| self.whole(range)).collect());
         let parts = self.read(&ranges)?;
         let parts = ranges.iter().map(|range| range.start).zip(parts);
         Ok(Self {
@@ -63,17 +75,50 @@ impl Fetch {
     /// The same file with its end at hand, for reading its footer.
     pub(crate) fn with_tail(&self) -> Result<Self, ParquetError> {
         self.report.footers_read.fetch_add(1, Ordering::Relaxed);
-        let length = self.file.bytes;
+        self.with_end(self.file.bytes.saturating_sub(TAIL))
+    }
+
+    /// Whether the end that is at hand says that the file has checksums.
+    pub(crate) fn is_marked(&self) -> bool {
+        let end = self.at_hand(self.file.bytes.saturating_sub(TAIL));
+        end.is_some_and(|end| checksum::is_marked(&end))
+    }
+
+    /// The same file with its end, which is found to be sound, at hand. As it is if there are no checksums.
+    pub(crate) fn with_sound_end(&self) -> Result<Self, ParquetError> {
+        let Some(checksums) = &self.checksums else {
+            return Ok(self.clone());
+        };
+        let fetch = self.with_end(checksums.end())?;
+        let end = fetch.at_hand(checksums.end());
+        checksum::check_end(&end.unwrap_or_default())?;
+        Ok(fetch)
+    }
+
+    fn with_end(&self, start: u64) -> Result<Self, ParquetError> {
         #[expect(clippy::single_range_in_vec_init, reason = "one range is meant")]
-        self.with(vec![length.saturating_sub(TAIL)..length])
+        self.with(&[start..self.file.bytes])
+    }
+
+    /// The range with what must be read to check it.
+    fn whole(&self, range: &Range<u64>) -> Range<u64> {
+        let checksums = self.checksums.as_ref();
+        checksums.map_or_else(|| range.clone(), |it| it.blocks_of(range))
     }
 
     fn read(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ParquetError> {
         let bytes = ranges.iter().map(|range| range.end - range.start).sum();
         self.report.bytes.read(bytes);
-        self.source
+        let parts = self
+            .source
             .read_ranges(&self.file, ranges)
-            .map_err(|error| ParquetError::External(Box::new(error)))
+            .map_err(|error| ParquetError::External(Box::new(error)))?;
+        if let Some(checksums) = &self.checksums {
+            for (range, part) in ranges.iter().zip(&parts) {
+                checksums.check(range.start, part)?;
+            }
+        }
+        Ok(parts)
     }
 
     /// What is at hand from here on.
@@ -94,9 +139,14 @@ impl Fetch {
         {
             return Ok(bytes.slice(..length));
         }
-        let range = start..end;
-        let mut parts = self.read(std::slice::from_ref(&range))?;
-        Ok(parts.pop().unwrap_or_default())
+        let whole = self.whole(&(start..end));
+        let mut parts = self.read(std::slice::from_ref(&whole))?;
+        let skip = usize::try_from(start - whole.start)?;
+        let part = parts.pop().unwrap_or_default();
+        if part.len() < skip + length {
+            return Err(ParquetError::EOF("a read gave too few bytes".to_owned()));
+        }
+        Ok(part.slice(skip..skip + length))
     }
 }
 

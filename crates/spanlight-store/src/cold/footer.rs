@@ -16,6 +16,7 @@ use parquet::file::metadata::{
 };
 
 use super::catalogue::Catalogue;
+use super::checksum::{Checksums, META_CHECKSUMS};
 use super::dictionary;
 use super::fetch::Fetch;
 use super::prune::{self, Durations};
@@ -33,6 +34,7 @@ pub(crate) struct Footer {
     /// The attributes that have columns in this file.
     pub(crate) catalogue: Catalogue,
     pub(crate) groups: Vec<Group>,
+    pub(crate) checksums: Option<Arc<Checksums>>,
     leaves: HashMap<String, (usize, usize)>,
     /// For each column its name and its leaves.
     roots: Vec<(String, Range<usize>)>,
@@ -71,6 +73,12 @@ impl Footer {
         let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(PageIndexPolicy::Skip)
             .parse_and_finish(fetch)?;
+        let checksums = checksums(&metadata)?;
+        if checksums.is_none() && fetch.is_marked() {
+            let message = "the checksums are not where the footer says";
+            return Err(ParquetError::General(message.to_owned()));
+        }
+        fetch.checked(checksums.clone()).with_sound_end()?;
         let metadata = Arc::new(metadata);
         let descriptor = metadata.file_metadata().schema_descr();
         let leaves = descriptor.columns().iter().enumerate();
@@ -95,6 +103,7 @@ impl Footer {
             bytes: AtomicUsize::new(metadata.memory_size() + 100 * leaves.len()),
             leaves,
             roots: roots(&metadata),
+            checksums,
             metadata,
             paged: OnceLock::new(),
             details: Mutex::default(),
@@ -119,7 +128,7 @@ impl Footer {
         let metadata = ParquetMetaData::clone(&self.metadata);
         let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
             .with_page_index_policy(PageIndexPolicy::Optional);
-        reader.read_page_indexes(fetch)?;
+        reader.read_page_indexes(&fetch.with_sound_end()?)?;
         let metadata = Arc::new(reader.finish()?);
         let more = metadata.memory_size();
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -216,6 +225,18 @@ fn roots(metadata: &ParquetMetaData) -> Vec<(String, Range<usize>)> {
         *leaves = start..leaf + 1;
     }
     roots
+}
+
+fn checksums(metadata: &ParquetMetaData) -> Result<Option<Arc<Checksums>>, ParquetError> {
+    let Some(text) = key_value(metadata, META_CHECKSUMS) else {
+        return Ok(None);
+    };
+    match Checksums::parse(text) {
+        Some(checksums) => Ok(Some(Arc::new(checksums))),
+        None => Err(ParquetError::General(format!(
+            "{META_CHECKSUMS} makes no sense"
+        ))),
+    }
 }
 
 /// What a file says of its attribute columns; files of the first version have none.

@@ -146,7 +146,7 @@ impl<'a> GroupReader<'a> {
                 }
             }
         }
-        let fetch = self.fetch.with(ranges)?;
+        let fetch = self.fetch.with(&ranges)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(fetch, metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots.iter().copied());
         let mut builder = builder

@@ -11,13 +11,14 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use serde_json::Value as Json;
-use spanlight_model::{AnyValue, TraceId};
+use spanlight_model::{AnyValue, TraceId, Value};
 
 use super::condition::{ColumnTest, Condition, TailLanes, TestKind, ValueTest};
 use super::dictionary;
 use super::fetch::Fetch;
 use super::footer::Footer;
 use super::schema as table;
+use super::tail_filter;
 use crate::hot::TimeBounds;
 use crate::scan::{Literal, Predicate, SkipReason};
 
@@ -264,6 +265,21 @@ fn test_index(test: &ColumnTest, footer: &Footer, fetch: &Fetch, group: usize) -
             if keys.is_some_and(|keys| !keys.iter().flatten().any(|known| known == &**key)) {
                 return Ok(Some(SkipReason::KeyAbsent));
             }
+            if let Some(bloom) = bloom()? {
+                if !bloom.check(&**key) {
+                    return Ok(Some(SkipReason::KeyAbsent));
+                }
+                // Of arrays the filter has only the key.
+                let arrays = footer.metadata.row_group(group).column(lanes.jsons);
+                if dictionary::is_empty(arrays)
+                    && let Some(literals) = predicate.literals()
+                    && !literals
+                        .iter()
+                        .any(|literal| has_pair(&bloom, key, literal))
+                {
+                    return Ok(Some(SkipReason::Bloom));
+                }
+            }
             tail_may_pass(*lanes, predicate, footer, fetch, group)
         }
         TestKind::Resource { key, predicate } => {
@@ -274,6 +290,22 @@ fn test_index(test: &ColumnTest, footer: &Footer, fetch: &Fetch, group: usize) -
             });
             Ok((!found).then_some(SkipReason::Dictionary))
         }
+    }
+}
+
+/// Whether a filter of the tail may have a value that equals this one, of whichever type.
+fn has_pair(bloom: &Sbbf, key: &str, literal: &Literal) -> bool {
+    let has = |value: Value<'_>| {
+        tail_filter::pair(key, &value).is_none_or(|pair| bloom.check(pair.as_slice()))
+    };
+    // The two zeros are equal.
+    let has_double =
+        |number: f64| has(Value::Double(number)) || (number == 0.0 && has(Value::Double(-number)));
+    match literal {
+        Literal::String(text) => has(Value::String(text)),
+        Literal::Bool(truth) => has(Value::Bool(*truth)),
+        Literal::Int(number) => has(Value::Int(*number)) || has_double(*number as f64),
+        Literal::Double(number) => has_double(*number) || has(Value::Int(*number as i64)),
     }
 }
 

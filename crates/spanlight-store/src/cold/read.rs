@@ -82,8 +82,8 @@ impl FileReader {
         let footer = footer.map_err(|error| read_error(file, &error))?;
         let opened = Arc::new(OpenFile {
             condition: Condition::of(request, &footer),
+            fetch: fetch.checked(footer.checksums.clone()),
             footer,
-            fetch,
             request: Arc::clone(request),
             report: Arc::clone(report),
         });

@@ -1,6 +1,7 @@
 //! Spans survive the table: written to rows, to a file, and read back.
 
 mod columns;
+mod damage;
 mod filters;
 
 use std::path::Path;

@@ -13,6 +13,7 @@ use parquet::file::writer::SerializedFileWriter;
 use spanlight_model::SpanBatch;
 
 use super::catalogue::Catalogue;
+use super::checksum::{self, META_CHECKSUMS, Summing};
 use super::chunk::{PAGE_ROWS, RowGroupWriter};
 use super::encode::{Encoder, Source};
 use super::order::Order;
@@ -139,6 +140,7 @@ impl FileWriter {
             })?,
             buffer: Vec::with_capacity(SINK_BYTES),
             bytes: 0,
+            sums: Some(Summing::default()),
         };
         let properties = WriterProperties::builder()
             .set_created_by(format!("Spanlight {}", env!("CARGO_PKG_VERSION")))
@@ -170,6 +172,17 @@ impl FileWriter {
             self.file.append_key_value_metadata(entry);
         }
         let path = self.path;
+        // So that nothing of the row groups is on its way to the sink.
+        let flushed = self.file.flush().and_then(|()| {
+            let sums = self.file.inner_mut().begin_end()?;
+            let entry = KeyValue::new(META_CHECKSUMS.to_owned(), sums);
+            self.file.append_key_value_metadata(entry);
+            Ok(())
+        });
+        flushed.map_err(|source| WriteError::Disk {
+            path: path.clone(),
+            source,
+        })?;
         let sink = self.file.into_inner();
         let mut sink = sink.map_err(|source| WriteError::Parquet {
             path: path.clone(),
@@ -205,9 +218,18 @@ struct Sink {
     file: Box<dyn DiskFile>,
     buffer: Vec<u8>,
     bytes: u64,
+    /// Until the end begins, which has the indexes and the footer.
+    sums: Option<Summing>,
 }
 
 impl Sink {
+    /// What comes now is the file's end. Gives the checksums of what came before.
+    fn begin_end(&mut self) -> io::Result<String> {
+        self.flush_buffer()?;
+        let sums = self.sums.take().unwrap_or_default();
+        Ok(sums.to_metadata())
+    }
+
     fn flush_buffer(&mut self) -> io::Result<()> {
         self.file.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -215,6 +237,9 @@ impl Sink {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        if self.sums.is_none() {
+            checksum::seal(&mut self.buffer);
+        }
         self.flush_buffer()?;
         self.file.sync()
     }
@@ -224,8 +249,12 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.buffer.extend_from_slice(bytes);
         self.bytes += bytes.len() as u64;
-        if self.buffer.len() >= SINK_BYTES {
-            self.flush_buffer()?;
+        if let Some(sums) = &mut self.sums {
+            sums.push(bytes);
+            // The end stays until it is sealed.
+            if self.buffer.len() >= SINK_BYTES {
+                self.flush_buffer()?;
+            }
         }
         Ok(bytes.len())
     }

@@ -1,0 +1,70 @@
+//! A data file in which a bit turned: what comes is what was written, or an error that names the file.
+
+use super::*;
+use crate::error::ReadError;
+use crate::scan::{Field, Filter, Literal};
+
+async fn try_read(file: &ColdFile, request: &ScanRequest) -> Result<Vec<String>, ReadError> {
+    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+    let reader = FileReader::local(&disk);
+    let mut spans = reader.stream(Arc::new(file.clone()), request.clone());
+    let mut found = Vec::new();
+    while let Some(batch) = spans.next().await {
+        found.extend(sample::describe(&batch?));
+    }
+    Ok(sorted(found))
+}
+
+fn requests(batch: &SpanBatch) -> Vec<ScanRequest> {
+    let name = Filter::equal(Field::Name, Literal::from("a b"));
+    let attribute = Filter::equal(
+        Field::Attribute("http.route".into()),
+        Literal::from("héllo"),
+    );
+    vec![
+        ScanRequest::default(),
+        ScanRequest {
+            trace_ids: Some(Arc::new([batch.span(3).trace_id()].into())),
+            ..ScanRequest::default()
+        },
+        ScanRequest {
+            filter: Some(Arc::new(Filter::Or(vec![name, attribute]))),
+            ..ScanRequest::default()
+        },
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bit_that_turned_is_never_a_wrong_answer() {
+    let batch = sample::batch(11, 150);
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(&LocalDisk, directory.path(), std::slice::from_ref(&batch)).file;
+    let bytes = std::fs::read(&file.path).unwrap();
+    let requests = requests(&batch);
+    let mut expected = Vec::new();
+    for request in &requests {
+        expected.push(try_read(&file, request).await.unwrap());
+    }
+    assert_eq!(expected[0].len(), 150);
+    let mut errors = 0;
+    let step = bytes.len() / 120;
+    // Of the end, where everything hangs together, more.
+    let near_end = (bytes.len() * 15 / 16..bytes.len()).step_by(7);
+    for at in (0..bytes.len()).step_by(step).chain(near_end) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        std::fs::write(&file.path, &damaged).unwrap();
+        for (request, expected) in requests.iter().zip(&expected) {
+            match try_read(&file, request).await {
+                Ok(found) => assert!(found == *expected, "byte {at} of {}", bytes.len()),
+                Err(ReadError::Damaged { file: named, .. }) => {
+                    assert!(named.ends_with(&file.name));
+                    errors += 1;
+                }
+                Err(other) => panic!("byte {at}: {other}"),
+            }
+        }
+    }
+    // All of a file of one block and an end is read by each request.
+    assert!(errors > 300, "{errors} errors");
+}
