@@ -52,6 +52,7 @@ fn store_options(settings: &Settings) -> Result<StoreOptions, StartError> {
     options.hot_bytes = settings.limits.hot_bytes.bytes();
     options.hot_window = storage.hot_window;
     options.retention = storage.retention;
+    options.service_retention = storage.service_retention.0.clone();
     options.disk_bytes = storage.max_disk.map(|size| size.0);
     options.recent_bytes = storage.recent_max.0;
     options.tombstone_grace = storage.vacuum_grace;

@@ -10,6 +10,7 @@ mod layers;
 mod origin;
 mod print;
 mod registry;
+mod retention;
 mod value;
 mod warning;
 

@@ -26,7 +26,7 @@ use crate::disk::is_temporary;
 use crate::error::FlushError;
 use crate::log::writer::LogWriter;
 use crate::options::StoreOptions;
-use crate::retention::{Tombstones, tombstones};
+use crate::retention::{Cleared, Tombstones, tombstones};
 use crate::sampling::Decisions;
 use crate::snapshot::{Published, View};
 use crate::statistics::{
@@ -52,6 +52,8 @@ pub(crate) struct Maintenance {
     pub(crate) unreadable: BTreeSet<String>,
     /// What the sampling policy decided.
     pub(crate) decisions: Decisions,
+    /// Which files have been cleared of services.
+    pub(crate) cleared: Cleared,
     /// When nothing was left to join, in unix nanoseconds.
     pub(crate) compacted_at: i64,
     pub(crate) report: Arc<Report>,

@@ -1,5 +1,6 @@
 //! What a store can be told when it is opened.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct StoreOptions {
     pub hot_window: Duration,
     /// Age at which spans are deleted, by the time of their receipt; `None` keeps them for ever.
     pub retention: Option<Duration>,
+    /// Services whose spans are kept for less long than `retention` says.
+    pub service_retention: BTreeMap<String, Duration>,
     /// Bytes that everything may take on the disk; the oldest spans are deleted beyond it. `None` for no bound.
     pub disk_bytes: Option<u64>,
     /// How long a file that left the table stays on disk, for readers of other programs that still hold it.
@@ -81,6 +84,7 @@ impl StoreOptions {
             recent_bytes: 4 << 30,
             hot_window: Duration::from_secs(15 * 60),
             retention: None,
+            service_retention: BTreeMap::new(),
             disk_bytes: None,
             tombstone_grace: Duration::from_secs(10 * 60),
             compaction_interval: Duration::from_secs(10),

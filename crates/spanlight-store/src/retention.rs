@@ -1,5 +1,7 @@
 //! Deleting: files whose spans are too old, or too many for the disk, leave the table, and later the disk.
 
+mod services;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use crate::cold::table::{Change, Table};
 use crate::error::FlushError;
 use crate::maintenance::{Maintenance, nanos};
 use crate::snapshot::View;
+
+pub(crate) use self::services::Cleared;
 
 /// A file that left the table and is still on the disk.
 #[derive(Debug, Clone)]
@@ -67,6 +71,7 @@ impl Maintenance {
         let view = self.published.load();
         let many = self.too_many(&view);
         self.delete(many, Reason::Disk).await;
+        self.expire_services().await;
     }
 
     fn too_old(&self, view: &View) -> Vec<Arc<ColdFile>> {

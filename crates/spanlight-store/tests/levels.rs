@@ -10,7 +10,7 @@ use spanlight_store::{
 };
 
 use crate::support::disk::{ForgetfulDisk, Operation};
-use crate::support::{batch, counts_of, numbers};
+use crate::support::{batch, batch_of, counts_of, numbers};
 
 #[derive(Debug, Default)]
 struct HandClock(AtomicI64);
@@ -298,6 +298,41 @@ async fn a_file_that_cannot_be_read_is_not_joined() {
     let statistics = store.statistics();
     assert_eq!((statistics.cold.files, statistics.cold.spans), (2, 4));
     assert!(files[1].exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_may_be_forgotten_before_others() {
+    let disk = ForgetfulDisk::default();
+    let clock = Arc::new(HandClock::default());
+    let mut options = options(&disk);
+    options.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    options.service_retention = [("shop".to_owned(), Duration::from_secs(100))].into();
+    let store = Store::open(options.clone()).await.unwrap();
+    store.append(batch(0..10)).await.unwrap();
+    store.append(batch_of("bank", 10..12)).await.unwrap();
+    store.flush().await.unwrap();
+    store.append(batch([90])).await.unwrap();
+    store.flush().await.unwrap();
+    // A file that has nothing else goes as a whole.
+    store.append(batch([20])).await.unwrap();
+    store.flush().await.unwrap();
+
+    clock.set_seconds(150);
+    for _ in 0..4 {
+        store.maintain().await;
+    }
+    let statistics = store.statistics();
+    assert_eq!(statistics.expired.spans_by_service, 11);
+    assert_eq!((statistics.cold.files, statistics.cold.spans), (2, 3));
+    store.close().await;
+    disk.restart(0);
+    let store = Store::open(options).await.unwrap();
+    assert_eq!(store.statistics().cold.spans, 3);
+    clock.set_seconds(250);
+    store.maintain().await;
+    store.maintain().await;
+    assert_eq!(store.statistics().cold.spans, 2);
+    assert_eq!(store.statistics().expired.spans_by_service, 1);
 }
 
 /// Drops every second trace, and looks whether it sees each whole.

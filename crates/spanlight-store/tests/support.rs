@@ -12,6 +12,11 @@ use spanlight_store::{ScanRequest, Snapshot, Store};
 /// A batch whose spans are known by their numbers: span `n` belongs to trace `n / 3`, starts at second `n`, and was
 /// received at that second too.
 pub(crate) fn batch(numbers: impl IntoIterator<Item = u64>) -> SpanBatch {
+    batch_of("shop", numbers)
+}
+
+/// The same, of another service.
+pub(crate) fn batch_of(service: &str, numbers: impl IntoIterator<Item = u64>) -> SpanBatch {
     let numbers: Vec<u64> = numbers.into_iter().collect();
     let received = numbers.iter().max().copied().unwrap_or(0) * 1_000_000_000;
     let mut builder = SpanBatchBuilder::new(received as i64);
@@ -19,7 +24,7 @@ pub(crate) fn batch(numbers: impl IntoIterator<Item = u64>) -> SpanBatch {
         let mut resource = builder.begin_resource();
         resource
             .attributes()
-            .push("service.name", Value::String("shop"));
+            .push("service.name", Value::String(service));
         resource.commit()
     };
     let scope = builder.begin_scope().commit();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::cold::ColdOptions;
 use super::error::Place;
 use super::origin::Origin;
+use super::retention::ServiceRetention;
 use super::value::{Address, ByteSize, Fsync, Kind, LogFormat, LogLevel, Raw};
 
 /// A setting of the list, with its value as the printed configuration shows it.
@@ -137,6 +138,8 @@ settings! {
         hot_window: Duration = Duration::from_secs(15 * 60),
         /// How long spans are kept after they were received; `off` keeps them for ever.
         retention: Option<Duration> = Some(Duration::from_secs(14 * 24 * 3600)),
+        /// Services whose spans are kept for less long, as `checkout=3d`; one that is named here never for longer than `retention`.
+        service_retention: ServiceRetention = ServiceRetention::default(),
         /// Bytes that everything may take on the disk; the oldest spans are deleted beyond them. `off` for no bound.
         max_disk: Option<ByteSize> = None,
         /// Bytes that local files may take before their spans are in the table; beyond them senders are told to retry.

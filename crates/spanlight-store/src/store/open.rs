@@ -26,7 +26,7 @@ use crate::log::writer::{LogWriter, WriterOptions};
 use crate::maintenance::{Maintenance, Report, remove_litter};
 use crate::options::StoreOptions;
 use crate::recent::{Finding, RecentTier};
-use crate::retention::{Tombstones, tombstones};
+use crate::retention::{Cleared, Tombstones, tombstones};
 use crate::sampling::Decisions;
 use crate::seal::Sealer;
 use crate::snapshot::{Published, View};
@@ -163,6 +163,7 @@ fn start(
         left: Vec::new(),
         unreadable: BTreeSet::new(),
         decisions: found.decisions,
+        cleared: Cleared::new(),
         compacted_at: options.clock.now_unix_nano(),
         report: Arc::clone(&report),
         closing: closing.clone(),
