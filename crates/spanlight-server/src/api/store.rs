@@ -24,28 +24,36 @@ use crate::clock::unix_nano_now;
 #[serde(deny_unknown_fields)]
 pub(super) struct Compact {}
 
-/// Joins small files; answers with a line of JSON for each step, and one for the end.
+/// Lines that wait for a slow client.
+const LINES: usize = 16;
+
+/// Joins small files; answers with a line of JSON for each step, with what was done so far, and one for the end.
 pub(super) async fn compact(
     State(app): State<App>,
     body: Result<Json<Compact>, JsonRejection>,
 ) -> Result<Response, Failure> {
     read(body)?;
-    let (lines, mut written) = mpsc::unbounded_channel();
+    let (lines, mut written) = mpsc::channel(LINES);
     tokio::spawn(async move {
-        let steps = lines.clone();
+        let (mut files, mut spans, mut steps) = (0, 0, 0);
         let done = app
             .store
-            .compact(move |step| {
-                let line = json!({"files": step.files, "spans": step.spans, "files_left": step.files_left});
-                // Nobody listens any more where the client went away.
-                let _ = steps.send(line);
+            .compact(|step| {
+                files += step.files;
+                spans += step.spans;
+                steps += 1;
+                let left = step.files_left;
+                // A client that is slow, or went away, misses a step and not the sum.
+                let _ = lines.try_send(
+                    json!({"files": files, "spans": spans, "steps": steps, "files_left": left}),
+                );
             })
             .await;
         let last = match done {
-            Ok(()) => json!({"done": true}),
-            Err(error) => json!({"error": {"code": "internal", "message": error.to_string()}}),
+            Ok(()) => json!({"files": files, "spans": spans, "steps": steps, "done": true}),
+            Err(error) => json!({"error": {"code": "store", "message": error.to_string()}}),
         };
-        let _ = lines.send(last);
+        let _ = lines.send(last).await;
     });
     let lines = futures::stream::poll_fn(move |context| written.poll_recv(context));
     let lines = lines.map(|line| Ok::<_, std::io::Error>(Bytes::from(format!("{line}\n"))));

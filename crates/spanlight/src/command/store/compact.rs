@@ -20,12 +20,13 @@ pub(super) async fn run(arguments: &CompactArguments, colour: ColorChoice) -> Re
     outcome
 }
 
-/// A line of the answer.
+/// A line of the answer: what was done so far.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Line {
     files: u64,
     spans: u64,
+    steps: usize,
     files_left: u64,
     done: bool,
     error: Option<Problem>,
@@ -40,7 +41,6 @@ async fn compact(client: &Client) -> Result<(), Failure> {
     let broken = |source: reqwest::Error| Failure::of("the server's answer broke off", &source);
     let mut response = client.post("api/v1/store/compact", &json!({})).await?;
     let mut progress = Progress::new();
-    let (mut files, mut spans, mut steps) = (0, 0, 0);
     let mut text = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
         text.extend_from_slice(&chunk);
@@ -53,17 +53,14 @@ async fn compact(client: &Client) -> Result<(), Failure> {
             }
             if line.done {
                 progress.clear();
-                return screen::say(&summary(files, spans, steps));
+                return screen::say(&summary(line.files, line.spans, line.steps));
             }
-            files += line.files;
-            spans += line.spans;
-            steps += 1;
-            let fraction = files as f64 / (files + line.files_left).max(1) as f64;
+            let fraction = line.files as f64 / (line.files + line.files_left).max(1) as f64;
             progress.show(&format!(
                 "compacting  {} {:3.0} %  {} joined, {} left",
                 bar(fraction),
                 fraction * 100.0,
-                count(files, "file"),
+                count(line.files, "file"),
                 grouped(line.files_left),
             ));
         }
