@@ -7,6 +7,7 @@ mod sender;
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
+    process::Command,
     sync::Mutex,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -15,16 +16,26 @@ use std::{
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use ledger::{Ledger, Verdict};
+use serde_json::Value;
 
 use crate::{
     http::Client,
+    process,
     random::Random,
     repository,
     server::{Launch, Scratch, Server},
 };
 
-/// Small limits, so that a kill often meets a flush to the table or the cut of the log.
-const SETTINGS: [&str; 2] = ["limits.hot_bytes=1MiB", "storage.hot_window=1s"];
+/// Small limits, so that a kill often meets a seal, a flush to the table, the joining of small files, a deletion, or the
+/// cut of the log.
+const SETTINGS: [&str; 4] = [
+    "limits.hot_bytes=1MiB",
+    "storage.hot_window=1s",
+    "storage.retention=60s",
+    "storage.vacuum_grace=1s",
+];
+/// Traces sent longer ago are not asked for: by the time of the answer they may have been deleted.
+const CHECKED_AGE: Duration = Duration::from_secs(30);
 /// How many traces of earlier rounds are looked at again after each kill; those of the last round all are.
 const OLD_TRACES_CHECKED: usize = 40;
 /// How many connections check at one time.
@@ -107,6 +118,11 @@ fn rounds(options: &Options, seed: u64, launch: &Launch) -> Result<u64> {
         checks += checked;
         server.stop()?;
     }
+    let repeated = verify(launch, &ledger)?;
+    println!(
+        "every file is whole; {repeated} spans of {} that were sent again are stored twice, and shown once",
+        ledger.spans_sent_again
+    );
     println!(
         "{} rounds, {} traces acknowledged, {checks} checks, 0 lost, 0 partial, 0 duplicated, {:.0} s",
         options.rounds,
@@ -119,6 +135,24 @@ fn rounds(options: &Options, seed: u64, launch: &Launch) -> Result<u64> {
     Ok(options.rounds)
 }
 
+/// Looks at every file of the stopped server. Returns how many spans are there twice: no more than were sent twice.
+fn verify(launch: &Launch, ledger: &Ledger) -> Result<u64> {
+    let mut command = Command::new(&launch.binary);
+    command
+        .args(["store", "verify", "--output", "json", "--data-dir"])
+        .arg(&launch.data_dir);
+    let report: Value = serde_json::from_str(&process::output(&mut command)?)?;
+    let problems = report["problems"].as_array().map_or(1, Vec::len);
+    let repeated = report["repeated_spans"].as_u64().unwrap_or(u64::MAX);
+    if problems > 0 || repeated > ledger.spans_sent_again {
+        bail!(
+            "{} spans were sent again, and the directory is not as it should be: {report:#}",
+            ledger.spans_sent_again
+        );
+    }
+    Ok(repeated)
+}
+
 /// Starts the server on what the last kill has left. Returns it and how many traces it was asked for; the first that
 /// is not there once ends the run, so that its directory is as it was found.
 fn start_and_check(
@@ -128,7 +162,8 @@ fn start_and_check(
 ) -> Result<(Server, usize)> {
     let server = launch.start()?;
     // What was acknowledged before the kill; then what is acknowledged now that it is sent again.
-    let acknowledged = ledger.to_check(random, OLD_TRACES_CHECKED);
+    let since = sender::now_unix_nano().saturating_sub(CHECKED_AGE.as_nanos() as u64);
+    let acknowledged = ledger.to_check(random, OLD_TRACES_CHECKED, since);
     let mut verdict = check(ledger, &acknowledged, server.addresses.http)?;
     let again = sender::send_again(ledger, server.addresses.otlp_http)?;
     verdict.add(&check(ledger, &again, server.addresses.http)?);

@@ -21,8 +21,10 @@ const SEARCHED_EVERY: u64 = 20;
 #[derive(Debug)]
 pub(super) struct Ledger {
     seed: u64,
-    /// Acknowledged traces of the rounds before the last.
-    old: Vec<u64>,
+    /// Acknowledged traces of the rounds before the last, and when they were sent.
+    old: Vec<(u64, u64)>,
+    /// Spans that were sent a second time, and so may be stored twice.
+    pub(super) spans_sent_again: u64,
     /// The requests of the last round.
     last: Vec<Request>,
     next: u64,
@@ -42,6 +44,7 @@ impl Ledger {
         Self {
             seed,
             old: Vec::new(),
+            spans_sent_again: 0,
             last: Vec::new(),
             next: 0,
         }
@@ -58,6 +61,7 @@ impl Ledger {
 
     pub(super) fn begin_round(&mut self, requests: Vec<Request>) {
         self.old.extend(acknowledged(&self.last));
+        self.old.sort_unstable_by_key(|(_, sent)| *sent);
         self.next = requests
             .iter()
             .map(|request| request.traces.end)
@@ -73,11 +77,21 @@ impl Ledger {
         self.old.len() + acknowledged(&self.last).count()
     }
 
-    /// Every trace of the last round, and some older ones.
-    pub(super) fn to_check(&self, random: &mut Random, old: usize) -> BTreeSet<u64> {
-        let mut numbers: BTreeSet<u64> = acknowledged(&self.last).collect();
-        for _ in 0..old.min(self.old.len()) {
-            numbers.extend(self.old.get(random.below(self.old.len() as u64) as usize));
+    /// Every trace of the last round, and some older ones; none that was sent before this moment.
+    pub(super) fn to_check(
+        &self,
+        random: &mut Random,
+        old: usize,
+        since_unix_nano: u64,
+    ) -> BTreeSet<u64> {
+        let is_young = |(_, sent): &(u64, u64)| *sent >= since_unix_nano;
+        let first = self.old.partition_point(|trace| !is_young(trace));
+        let young = self.old.get(first..).unwrap_or_default();
+        let last = acknowledged(&self.last).filter(is_young);
+        let mut numbers: BTreeSet<u64> = last.map(|(number, _)| number).collect();
+        for _ in 0..old.min(young.len()) {
+            let trace = young.get(random.below(young.len() as u64) as usize);
+            numbers.extend(trace.map(|(number, _)| number));
         }
         numbers
     }
@@ -170,11 +184,13 @@ impl fmt::Display for Verdict {
     }
 }
 
-fn acknowledged(requests: &[Request]) -> impl Iterator<Item = u64> {
-    requests
-        .iter()
-        .filter(|request| request.acknowledged)
-        .flat_map(|request| request.traces.clone())
+/// The acknowledged traces, and when they were sent.
+fn acknowledged(requests: &[Request]) -> impl Iterator<Item = (u64, u64)> {
+    let acknowledged = requests.iter().filter(|request| request.acknowledged);
+    acknowledged.flat_map(|request| {
+        let sent = request.start_time_unix_nano;
+        request.traces.clone().map(move |number| (number, sent))
+    })
 }
 
 /// Searches for a trace; returns the number of spans of each trace that was found.

@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use super::ledger::Ledger;
 use crate::{
     http::Client,
-    load::{Starts, Template},
+    load::{SPANS_PER_TRACE, Starts, Template},
     random::Random,
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct Request {
     /// The numbers of its traces.
     pub(super) traces: Range<u64>,
     /// When its first trace starts; a repeated request has to be the same bytes.
-    start_time_unix_nano: u64,
+    pub(super) start_time_unix_nano: u64,
     pub(super) acknowledged: bool,
 }
 
@@ -72,13 +72,16 @@ pub(super) fn send_again(ledger: &mut Ledger, address: SocketAddr) -> Result<BTr
     let mut client = Client::new(address);
     let seed = ledger.seed();
     let mut again = BTreeSet::new();
+    let mut spans = 0;
     for request in ledger.unacknowledged() {
         while let Some(wait) = request.post(seed, &mut client)? {
             thread::sleep(wait);
         }
         request.acknowledged = true;
         again.extend(request.traces.clone());
+        spans += (request.traces.end - request.traces.start) * SPANS_PER_TRACE as u64;
     }
+    ledger.spans_sent_again += spans;
     Ok(again)
 }
 
@@ -121,7 +124,7 @@ impl Request {
     }
 }
 
-fn now_unix_nano() -> u64 {
+pub(super) fn now_unix_nano() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
