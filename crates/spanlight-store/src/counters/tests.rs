@@ -1,3 +1,5 @@
+//! What is counted, and what a checkpoint of it keeps.
+
 use std::path::Path;
 use std::sync::Arc;
 
