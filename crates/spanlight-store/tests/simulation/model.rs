@@ -44,7 +44,7 @@ pub(super) struct Model {
     appends: u64,
     /// How often the store was opened.
     lives: u64,
-    /// Bits that changed in the log since the store was opened.
+    /// Bits that changed in the log, and that have cost nothing yet.
     log_flips: usize,
 }
 
@@ -166,9 +166,8 @@ impl Model {
                 known.fate = Fate::Dead;
             }
         }
-        let flips = std::mem::take(&mut self.log_flips);
-        if flips > 0 {
-            self.forgive(&copies, flips, is_damage_admitted)?;
+        if self.log_flips > 0 {
+            self.forgive(&copies, is_damage_admitted)?;
         }
         Ok(())
     }
@@ -177,11 +176,11 @@ impl Model {
     fn forgive(
         &mut self,
         copies: &BTreeMap<u64, usize>,
-        flips: usize,
         is_damage_admitted: bool,
     ) -> Result<(), String> {
         let missing: Vec<u64> = self.missing(copies, &|_| true);
         let appends: BTreeSet<u64> = missing.iter().map(|n| self.known[n].append).collect();
+        let flips = self.log_flips;
         if appends.len() > flips {
             return Err(format!(
                 "{flips} changed bits in the log cost {} requests: records {missing:?}",
@@ -191,8 +190,13 @@ impl Model {
         if !missing.is_empty() && !is_damage_admitted {
             return Err(format!("records {missing:?} are lost, and nobody says so"));
         }
-        for number in missing {
-            self.known.get_mut(&number).unwrap().fate = Fate::Dead;
+        // A record that another had replaced is missed only once that one is lost too: the rest of the allowance stays.
+        self.log_flips -= appends.len();
+        // The request is lost as a whole, with what others stand for.
+        for (number, known) in &mut self.known {
+            if appends.contains(&known.append) && !copies.contains_key(number) {
+                known.fate = Fate::Dead;
+            }
         }
         Ok(())
     }
@@ -263,11 +267,12 @@ impl Model {
             let rank = best.entry(record.key).or_insert_with(|| record.rank());
             *rank = record.rank().max(*rank);
         }
-        // A later record that does not match the query may have replaced one that does.
+        // A later record that does not match the query, or that a damaged file has, may have replaced one that does.
         let replaced = |record: &Record| {
-            let others = self.known.values().map(|known| &known.record);
-            let mut others = others.filter(|other| other.key == record.key && !covers(other));
-            others.any(|other| other.rank() >= record.rank())
+            let mut others = self.known.values().filter(|other| {
+                other.record.key == record.key && (other.is_hurt || !covers(&other.record))
+            });
+            others.any(|other| other.record.rank() >= record.rank())
         };
         let required = self.known.values().filter(|known| {
             known.fate == Fate::Acknowledged

@@ -19,8 +19,6 @@ use crate::support::disk::{ForgetfulDisk, Weather, without_uuids};
 
 const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3_600 * SECOND;
-/// Whether a changed bit of a data file is always seen.
-const ARE_PAGES_CHECKED: bool = false;
 /// Requests that may be sent again, or added to.
 const REMEMBERED: usize = 20;
 
@@ -182,7 +180,9 @@ impl World {
             let left = self.disk.files(".parquet");
             let left: Vec<_> = left
                 .iter()
-                .filter(|path| !path.to_string_lossy().contains("_delta_log"))
+                .filter(|path| !path.starts_with("/data/cold/_delta_log"))
+                // What could not be read is kept for people.
+                .filter(|path| !path.starts_with("/data/damaged"))
                 .collect();
             assert!(left.is_empty(), "too old, and not deleted: {left:?}");
         }
@@ -227,9 +227,9 @@ impl World {
         }
     }
 
-    /// After a start, the first answer that is whole says what became of requests that were never answered.
-    fn settle(&mut self, seen: &Seen) {
-        if self.is_settled || !seen.errors.is_empty() {
+    /// After a start, the first answer that lacks nothing but damaged files says what became of requests that were never answered.
+    fn settle(&mut self, seen: &Seen, is_whole: bool) {
+        if self.is_settled || !is_whole {
             return;
         }
         self.is_settled = true;
@@ -562,8 +562,7 @@ impl World {
         if self.store.is_none() {
             return;
         }
-        // Data files follow when their pages have checksums: until then a changed bit may change a value unseen.
-        let is_log = !ARE_PAGES_CHECKED || random.random_bool(0.6);
+        let is_log = random.random_bool(0.6);
         let mut files = self.disk.files(if is_log { ".log" } else { ".parquet" });
         files.retain(|path| !path.to_string_lossy().contains("/_delta_log/"));
         files.retain(|path| self.disk.bytes(path).is_some_and(|bytes| !bytes.is_empty()));
@@ -577,7 +576,9 @@ impl World {
             self.model.flip_in_log();
         } else {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let hurt = self.records_in(&name).await;
+            let Some(hurt) = self.records_in(&name).await else {
+                return;
+            };
             self.model.hurt(&hurt);
             self.damaged_files.insert(name);
         }
@@ -589,8 +590,8 @@ impl World {
         }
     }
 
-    /// What a file has.
-    async fn records_in(&self, name: &str) -> BTreeSet<u64> {
+    /// What a file has; `None` when that cannot be known just now.
+    async fn records_in(&self, name: &str) -> Option<BTreeSet<u64>> {
         let request = ScanRequest {
             columns: ScanColumns::BASE,
             ..ScanRequest::default()
@@ -600,14 +601,15 @@ impl World {
         for partition in store.snapshot().scan(&request).await.partitions {
             let is_wanted = partition.describe().contains(name);
             let mut stream = partition.stream();
-            while let Some(Ok(batch)) = stream.next().await {
+            while let Some(batch) = stream.next().await {
+                let batch = batch.ok()?;
                 if is_wanted {
                     let spans = (0..batch.num_spans()).map(|row| batch.span(row));
                     numbers.extend(spans.filter_map(|span| spans::number_of(&span)));
                 }
             }
         }
-        numbers
+        Some(numbers)
     }
 
     /// Everything, as it is now.
@@ -643,7 +645,7 @@ impl World {
         let is_whole = seen.errors.iter().all(is_explained);
         assert!(is_whole || self.may_fail(), "{what}: {:?}", seen.errors);
         if is_everything {
-            self.settle(seen);
+            self.settle(seen, is_whole);
         }
         let asked = Asked {
             what,
