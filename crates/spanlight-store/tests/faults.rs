@@ -1,11 +1,11 @@
 //! Disks that are full or broken: spans are refused, never lost; and everything heals by itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use spanlight_store::{AppendError, Clock, FlushError, OpenError, Store, StoreOptions};
 
+use crate::support::clock::HandClock;
 use crate::support::disk::{ForgetfulDisk, Operation};
 use crate::support::{batch, numbers};
 
@@ -248,21 +248,6 @@ async fn many_senders_with_little_memory_lose_nothing() {
     disk.restart(0);
     let store = Store::open(options).await.unwrap();
     assert_eq!(numbers(&store).await, sent);
-}
-
-#[derive(Debug, Default)]
-struct HandClock(AtomicI64);
-
-impl Clock for HandClock {
-    fn now_unix_nano(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl HandClock {
-    fn set_seconds(&self, seconds: i64) {
-        self.0.store(seconds * 1_000_000_000, Ordering::SeqCst);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

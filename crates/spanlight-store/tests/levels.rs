@@ -1,7 +1,6 @@
 //! How spans move through the levels: memory, recent files, the table; and how they leave.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use spanlight_store::{
@@ -9,23 +8,9 @@ use spanlight_store::{
     TraceSpans,
 };
 
+use crate::support::clock::HandClock;
 use crate::support::disk::{ForgetfulDisk, Operation};
 use crate::support::{batch, batch_of, counts_of, numbers};
-
-#[derive(Debug, Default)]
-struct HandClock(AtomicI64);
-
-impl Clock for HandClock {
-    fn now_unix_nano(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl HandClock {
-    fn set_seconds(&self, seconds: i64) {
-        self.0.store(seconds * 1_000_000_000, Ordering::SeqCst);
-    }
-}
 
 fn options(disk: &ForgetfulDisk) -> StoreOptions {
     let mut options = StoreOptions::new("/data");

@@ -1,5 +1,6 @@
 //! Spans to store, what a store has, and a disk that forgets.
 
+pub(crate) mod clock;
 pub(crate) mod disk;
 pub(crate) mod objects;
 
