@@ -12,7 +12,9 @@ pub(super) trait Bounded: Copy + std::fmt::Debug {
     /// What a page's statistics have for a lower bound.
     fn lower(self) -> Vec<u8>;
     /// The same for an upper bound; `None` when there is no short one.
-    fn upper(self) -> Option<Vec<u8>>;
+    fn upper(self) -> Option<Vec<u8>> {
+        Some(self.lower())
+    }
 }
 
 impl Bounded for i64 {
@@ -23,10 +25,6 @@ impl Bounded for i64 {
     fn lower(self) -> Vec<u8> {
         self.to_le_bytes().to_vec()
     }
-
-    fn upper(self) -> Option<Vec<u8>> {
-        Some(self.lower())
-    }
 }
 
 impl Bounded for i32 {
@@ -36,10 +34,6 @@ impl Bounded for i32 {
 
     fn lower(self) -> Vec<u8> {
         self.to_le_bytes().to_vec()
-    }
-
-    fn upper(self) -> Option<Vec<u8>> {
-        Some(self.lower())
     }
 }
 
@@ -67,10 +61,6 @@ impl Bounded for bool {
 
     fn lower(self) -> Vec<u8> {
         vec![u8::from(self)]
-    }
-
-    fn upper(self) -> Option<Vec<u8>> {
-        Some(self.lower())
     }
 }
 

@@ -25,11 +25,14 @@ pub(super) trait Value: Bounded {
 
     fn identity(self) -> Self::Identity;
     fn push_plain(self, target: &mut Vec<u8>);
+    /// In one of [`ENCODINGS`](Self::ENCODINGS).
     fn push_encoded(
         values: impl ExactSizeIterator<Item = Self> + Clone,
-        encoding: Encoding,
+        _encoding: Encoding,
         target: &mut Vec<u8>,
-    );
+    ) {
+        values.for_each(|value| value.push_plain(target));
+    }
     fn statistics(bounds: Bounds<Self>, nulls: u64) -> Statistics;
 }
 
@@ -76,14 +79,6 @@ impl Value for i32 {
         target.extend_from_slice(&self.to_le_bytes());
     }
 
-    fn push_encoded(
-        values: impl ExactSizeIterator<Item = Self> + Clone,
-        _: Encoding,
-        target: &mut Vec<u8>,
-    ) {
-        values.for_each(|value| value.push_plain(target));
-    }
-
     fn statistics(bounds: Bounds<Self>, nulls: u64) -> Statistics {
         let (min, max) = bounds.pair();
         Statistics::int32(min, max, None, Some(nulls), false)
@@ -101,14 +96,6 @@ impl Value for f64 {
 
     fn push_plain(self, target: &mut Vec<u8>) {
         target.extend_from_slice(&self.to_le_bytes());
-    }
-
-    fn push_encoded(
-        values: impl ExactSizeIterator<Item = Self> + Clone,
-        _: Encoding,
-        target: &mut Vec<u8>,
-    ) {
-        values.for_each(|value| value.push_plain(target));
     }
 
     fn statistics(bounds: Bounds<Self>, nulls: u64) -> Statistics {
