@@ -5,9 +5,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use serde::Serialize;
+use spanlight_store::UnreadableFile;
 
 use crate::app::App;
 
+/// Unreadable files that readiness names.
+const FILES_NAMED: usize = 10;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
@@ -59,10 +62,29 @@ impl Readiness {
                         .damage
                         .map(|damage| format!("spans were lost: {damage}")),
                 )
+                .chain(unreadable(&health.unreadable))
                 .chain(of_settings)
                 .collect(),
         }
     }
+}
+
+/// The files that answers lack, the first few by name.
+fn unreadable(files: &[UnreadableFile]) -> Vec<String> {
+    let named = files.iter().take(FILES_NAMED).map(|found| {
+        let UnreadableFile {
+            file,
+            spans,
+            reason,
+        } = found;
+        format!(
+            "{file} cannot be read, and answers lack its {spans} spans: {reason}; restore it from a backup, or live with the gap"
+        )
+    });
+    let more = files.len().saturating_sub(FILES_NAMED);
+    let more = (more > 0)
+        .then(|| format!("{more} more files cannot be read; /api/v1/status names them all"));
+    named.chain(more).collect()
 }
 
 pub(crate) async fn ready(State(app): State<App>) -> Response {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use spanlight_server::Addresses;
+use spanlight_store::{Store, StoreOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -161,4 +162,43 @@ async fn a_full_disk_does_not_keep_a_server_from_starting() {
     let server = Fixture::at(directory, &[]).await;
     assert_eq!(Addresses::read(server.directory.path()), None);
     assert_eq!(server.get("/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_file_that_is_missing_is_named() {
+    let server = Fixture::start().await;
+    server.send(&order(1, now_unix_nano())).await;
+    let directory = server.stop().await;
+    let store = Store::open(StoreOptions::new(directory.path())).await;
+    let store = store.unwrap();
+    store.flush().await.unwrap();
+    store.close().await;
+    let files = std::fs::read_dir(directory.path().join("cold")).unwrap();
+    let mut files = files.map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.is_file()).unwrap();
+    std::fs::remove_file(&file).unwrap();
+
+    let server = Fixture::at(directory, &[]).await;
+    let warnings = loop {
+        let ready = server.get("/readyz").await;
+        assert_eq!(ready.status, 200);
+        let warnings = ready.json()["warnings"].clone();
+        if warnings != serde_json::json!([]) {
+            break warnings;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let name = file.file_name().unwrap().to_string_lossy();
+    let told = format!(
+        "cold/{name} cannot be read, and answers lack its 3 spans: it is missing; restore it from a backup, or live with the gap"
+    );
+    assert_eq!(warnings, serde_json::json!([told]));
+    let status = server.get("/api/v1/status").await.json();
+    let unreadable = &status["store"]["unreadable"];
+    assert_eq!(
+        *unreadable,
+        serde_json::json!([{"file": format!("cold/{name}"), "spans": 3, "reason": "it is missing"}])
+    );
+    let metrics = server.get("/metrics").await.text();
+    assert!(metrics.contains("spanlight_store_unreadable_files 1"));
 }

@@ -154,7 +154,7 @@ impl Maintenance {
             .cold
             .files
             .iter()
-            .filter(|file| !self.unreadable.contains(&file.name))
+            .filter(|file| !self.reader.unreadable.contains(&file.name))
             .map(Arc::clone)
             .collect();
         let Some(files) = pick(&readable, limits) else {
@@ -196,7 +196,6 @@ impl Maintenance {
                 Err(error) => {
                     // It costs only itself: the others are joined without it.
                     tracing::error!(%error, "a file of the table cannot be read; it is left as it is");
-                    self.unreadable.insert(file.name.clone());
                     return Err(FlushError::Write(error.to_string()));
                 }
             }

@@ -31,6 +31,7 @@ mod seal;
 mod snapshot;
 mod statistics;
 mod store;
+mod unreadable;
 mod usage;
 mod verify;
 
@@ -57,5 +58,6 @@ pub use statistics::{
     SealStatistics, Statistics,
 };
 pub use store::Store;
+pub use unreadable::UnreadableFile;
 pub use usage::{ColumnUsage, LevelUsage, ServiceUsage, Usage, usage};
 pub use verify::{LevelReport, Problem, VerifyOptions, VerifyReport, verify};

@@ -48,8 +48,8 @@ pub(crate) struct Maintenance {
     pub(crate) tombstones: Tombstones,
     /// Files that left the recent level, until their last reader is gone.
     pub(crate) left: Vec<Arc<ColdFile>>,
-    /// Names of files that could not be read when they were to be joined.
-    pub(crate) unreadable: BTreeSet<String>,
+    /// When the names of all files were looked at.
+    pub(crate) looked: Option<Instant>,
     /// What the sampling policy decided.
     pub(crate) decisions: Decisions,
     /// Which files have been cleared of services.
@@ -160,6 +160,7 @@ impl Maintenance {
                 self.compact_due().await;
             }
             self.vacuum().await;
+            self.look_at_files(reply.is_some()).await;
             if let Some(reply) = reply {
                 reply.send(()).ok();
             }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::unreadable::UnreadableFile;
+
 /// Whether the store does its job.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Health {
@@ -13,6 +15,8 @@ pub struct Health {
     pub cold_outage: Option<String>,
     /// What this start could not read, and where it is kept; `None` when everything was whole.
     pub damage: Option<String>,
+    /// Data files that were found damaged or missing, and are so still.
+    pub unreadable: Vec<UnreadableFile>,
 }
 
 impl Health {

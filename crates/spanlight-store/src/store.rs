@@ -209,6 +209,11 @@ impl Store {
             flush_failure: flush_failure.or_else(stopped),
             cold_outage: self.inner.remote.as_ref().and_then(RemoteTable::outage),
             damage: self.damage(),
+            unreadable: self
+                .inner
+                .reader
+                .unreadable
+                .of(&self.inner.published.load()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use spanlight_store::{OpenError, ReadError, ScanRequest, Store, StoreOptions};
@@ -186,4 +187,72 @@ async fn a_commit_that_is_not_whole_is_not_taken_for_one() {
     fs::write(&last, &whole).unwrap();
     let store = Store::open(options).await.unwrap();
     assert_eq!(numbers(&store).await, [0]);
+}
+
+/// Reads everything; gives how many spans there were.
+async fn read(store: &Store) -> usize {
+    let mut spans = 0;
+    let scan = store.snapshot().scan(&ScanRequest::default()).await;
+    for partition in scan.partitions {
+        let batches: Vec<_> = partition.stream().collect().await;
+        let batches = batches.into_iter().flatten();
+        spans += batches.map(|batch| batch.num_spans()).sum::<usize>();
+    }
+    spans
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_cannot_be_read_are_told_until_they_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(StoreOptions::new(directory.path()))
+        .await
+        .unwrap();
+    store.append(batch(0..300)).await.unwrap();
+    store.flush().await.unwrap();
+    let cold = directory.path().join("cold");
+    let files = fs::read_dir(&cold)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let file = files.filter(|path| path.is_file()).max().unwrap();
+    let whole = fs::read(&file).unwrap();
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    assert_eq!(store.health().unreadable, []);
+
+    // What a query meets is told at once, and not forgotten by those who do not meet it.
+    let mut changed = whole.clone();
+    changed[1_000] ^= 4;
+    fs::write(&file, &changed).unwrap();
+    assert!(read(&store).await < 300);
+    for _ in 0..2 {
+        let told = store.health().unreadable;
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            (&told[0].file, told[0].spans),
+            (&format!("cold/{name}"), 300)
+        );
+        assert!(told[0].reason.contains("checksum"), "{told:?}");
+        store.maintain().await;
+    }
+    fs::write(&file, &whole).unwrap();
+    store.maintain().await;
+    assert_eq!(store.health().unreadable, []);
+    assert_eq!(read(&store).await, 300);
+
+    // What is missing is told though nobody asks for it.
+    fs::remove_file(&file).unwrap();
+    store.maintain().await;
+    let told = store.health().unreadable;
+    assert_eq!(told[0].reason, "it is missing");
+    fs::write(&file, &whole[1..]).unwrap();
+    store.maintain().await;
+    assert!(store.health().unreadable[0].reason.contains("should have"));
+
+    // Its spans are too old, and it leaves the table.
+    store.close().await;
+    let mut options = StoreOptions::new(directory.path());
+    options.retention = Some(Duration::from_secs(1));
+    let store = Store::open(options).await.unwrap();
+    store.maintain().await;
+    store.maintain().await;
+    assert_eq!(store.health().unreadable, []);
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use spanlight_store::Statistics;
+use spanlight_store::{Statistics, UnreadableFile};
 
 use crate::addresses::Addresses;
 use crate::app::App;
@@ -29,6 +29,8 @@ struct Store {
     flush: Flush,
     expired: Expired,
     damage: Damage,
+    /// Data files that cannot be read now.
+    unreadable: Vec<Unreadable>,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,17 +102,39 @@ struct Damage {
     cut_bytes: u64,
 }
 
+#[derive(Debug, Serialize)]
+struct Unreadable {
+    file: String,
+    spans: u64,
+    reason: String,
+}
+
 pub(super) async fn get(State(app): State<App>) -> Json<Status> {
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         readiness: Readiness::of(&app),
         addresses: app.addresses.as_ref().clone(),
-        store: Store::of(&app.store.statistics()),
+        store: Store::of(&app.store.statistics(), app.store.health().unreadable),
     })
 }
 
+impl Unreadable {
+    fn of(found: UnreadableFile) -> Self {
+        let UnreadableFile {
+            file,
+            spans,
+            reason,
+        } = found;
+        Self {
+            file,
+            spans,
+            reason,
+        }
+    }
+}
+
 impl Store {
-    fn of(statistics: &Statistics) -> Self {
+    fn of(statistics: &Statistics, unreadable: Vec<UnreadableFile>) -> Self {
         let Statistics {
             hot,
             log,
@@ -176,6 +200,7 @@ impl Store {
                 files: damage.files,
                 cut_bytes: damage.cut_bytes,
             },
+            unreadable: unreadable.into_iter().map(Unreadable::of).collect(),
         }
     }
 }

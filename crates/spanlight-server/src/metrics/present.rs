@@ -30,6 +30,7 @@ impl Present {
 impl Collector for Present {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut out = Writer { encoder };
+        let health = self.store.health();
         out.info()?;
         out.gauge(
             "in_flight_bytes",
@@ -39,12 +40,12 @@ impl Collector for Present {
         out.gauge(
             "store_writable",
             "1 when the log takes spans",
-            u64::from(self.store.health().is_writable()),
+            u64::from(health.is_writable()),
         )?;
         out.gauge(
             "store_cold_reachable",
             "0 while the object store of the table does not answer",
-            u64::from(self.store.health().cold_outage.is_none()),
+            u64::from(health.cold_outage.is_none()),
         )?;
         let statistics = self.store.statistics();
         out.hot(&statistics.hot)?;
@@ -59,6 +60,11 @@ impl Collector for Present {
             "store_damaged_records",
             "Records of the log that recovery could not read",
             statistics.damage.records,
+        )?;
+        out.gauge(
+            "store_unreadable_files",
+            "Data files that were found damaged or missing, and are so still",
+            health.unreadable.len() as u64,
         )?;
         out.gauge(
             "store_cut_bytes",

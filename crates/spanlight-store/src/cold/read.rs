@@ -23,6 +23,7 @@ use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::hot::TimeBounds;
 use crate::scan::{AttributeKeys, ScanColumns, ScanReport, ScanRequest, SkipReason};
+use crate::unreadable::Unreadable;
 
 /// Spans of a batch that has everything, and of one that has a few narrow columns.
 const BATCH_SPANS_WIDE: usize = 8 << 10;
@@ -37,6 +38,8 @@ type Batches = mpsc::Sender<Result<SpanBatch, ReadError>>;
 pub(crate) struct FileReader {
     pub(crate) source: Arc<dyn DataSource>,
     pub(crate) footers: Arc<FooterCache>,
+    /// Files that could not be read.
+    pub(crate) unreadable: Arc<Unreadable>,
 }
 
 /// A row group that may have what is asked for.
@@ -54,6 +57,7 @@ struct OpenFile {
     condition: Option<Condition>,
     request: Arc<ScanRequest>,
     report: Arc<ScanReport>,
+    unreadable: Arc<Unreadable>,
 }
 
 impl FileReader {
@@ -62,6 +66,7 @@ impl FileReader {
         Self {
             source: Arc::new(LocalFiles(Arc::clone(disk))),
             footers: Arc::default(),
+            unreadable: Arc::default(),
         }
     }
 
@@ -79,13 +84,14 @@ impl FileReader {
         let source = Arc::clone(&self.source);
         let fetch = Fetch::new(source, Arc::clone(file), Arc::clone(report));
         let footer = self.footers.get(&fetch);
-        let footer = footer.map_err(|error| read_error(file, &error))?;
+        let footer = footer.map_err(|error| read_error(file, &error, &self.unreadable))?;
         let opened = Arc::new(OpenFile {
             condition: Condition::of(request, &footer),
             fetch: fetch.checked(footer.checksums.clone()),
             footer,
             request: Arc::clone(request),
             report: Arc::clone(report),
+            unreadable: Arc::clone(&self.unreadable),
         });
         let groups = 0..opened.footer.groups.len();
         let parts = groups.filter_map(|group| match opened.skip(group) {
@@ -97,7 +103,7 @@ impl FileReader {
                 file: Arc::clone(&opened),
                 group,
             })),
-            Err(error) => Some(Err(read_error(file, &error))),
+            Err(error) => Some(Err(read_error(file, &error, &self.unreadable))),
         });
         let parts = parts.collect();
         self.footers.trim();
@@ -187,7 +193,8 @@ impl Part {
             let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
             task::spawn_blocking(move || {
                 if let Err(error) = self.read(&sender) {
-                    let error = read_error(self.file.fetch.file(), &error);
+                    let file = &self.file;
+                    let error = read_error(file.fetch.file(), &error, &file.unreadable);
                     sender.blocking_send(Err(error)).ok();
                 }
             });
@@ -309,16 +316,19 @@ fn is_narrow(columns: &ScanColumns) -> bool {
     !(columns.attributes == AttributeKeys::All || columns.events || columns.links)
 }
 
-fn read_error(file: &ColdFile, error: &ParquetError) -> ReadError {
-    let (file, reason) = (file.label(), error.to_string());
-    match error {
-        ParquetError::External(source) => match source.downcast_ref::<io::Error>() {
-            Some(source) => ReadError::Disk {
-                file,
-                reason: source.to_string(),
-            },
-            None => ReadError::Damaged { file, reason },
-        },
-        _ => ReadError::Damaged { file, reason },
+/// What readers are told; those who run the server are told too, unless the file is only out of reach.
+fn read_error(file: &ColdFile, error: &ParquetError, unreadable: &Unreadable) -> ReadError {
+    let source = match error {
+        ParquetError::External(source) => source.downcast_ref::<io::Error>(),
+        _ => None,
+    };
+    let reason = source.map_or_else(|| error.to_string(), ToString::to_string);
+    if source.is_none_or(|source| source.kind() != io::ErrorKind::HostUnreachable) {
+        unreadable.note(&file.name, &reason);
+    }
+    let file = file.label();
+    match source {
+        Some(_) => ReadError::Disk { file, reason },
+        None => ReadError::Damaged { file, reason },
     }
 }

@@ -33,7 +33,7 @@ impl Maintenance {
         let mut looked = 0;
         for file in files.iter() {
             let due = self.due_services(file);
-            if due.is_empty() || self.unreadable.contains(&file.name) {
+            if due.is_empty() || self.reader.unreadable.contains(&file.name) {
                 continue;
             }
             looked += 1;
@@ -69,10 +69,7 @@ impl Maintenance {
     ) -> Result<Option<u64>, FlushError> {
         let found = match self.count_services(file, services).await {
             Ok(found) => found,
-            Err(error) => {
-                self.unreadable.insert(file.name.clone());
-                return Err(FlushError::Write(error.to_string()));
-            }
+            Err(error) => return Err(FlushError::Write(error.to_string())),
         };
         if found > 0 {
             let Some(memory) = self.reserve_for(file.spans) else {

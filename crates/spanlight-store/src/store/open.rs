@@ -1,6 +1,5 @@
 //! Opening a store: what is found in the directory, what a crash left, and the order in which the parts start.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -161,7 +160,7 @@ fn start(
         table: opened.table,
         tombstones: opened.tombstones,
         left: Vec::new(),
-        unreadable: BTreeSet::new(),
+        looked: None,
         decisions: found.decisions,
         cleared: Cleared::new(),
         compacted_at: options.clock.now_unix_nano(),

@@ -20,7 +20,7 @@ use object_store::{
 };
 use tokio::runtime::Handle;
 
-use super::gate::{Gate, describe};
+use super::gate::{Gate, describe, is_outage};
 use crate::cold::cache::BlockCache;
 use crate::disk::{Disk, DiskFile, Entry, Lock, Stat};
 
@@ -336,6 +336,7 @@ fn io_error(error: &Error) -> io::Error {
     let kind = match error {
         Error::NotFound { .. } => io::ErrorKind::NotFound,
         Error::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
+        error if is_outage(error) => io::ErrorKind::HostUnreachable,
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, describe(error))

@@ -155,7 +155,7 @@ impl State {
 }
 
 /// Whether the store could not do its work, as opposed to an answer that we did not want.
-fn is_outage(error: &Error) -> bool {
+pub(crate) fn is_outage(error: &Error) -> bool {
     matches!(
         error,
         Error::Generic { .. }
