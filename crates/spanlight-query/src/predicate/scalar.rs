@@ -165,11 +165,17 @@ pub(crate) fn compare(operator: Comparison, left: &Scalar<'_>, right: &Scalar<'_
         (Comparison::Equal, found) => found == Found::Ordered(Ordering::Equal),
         (Comparison::NotEqual, found) => found != Found::Ordered(Ordering::Equal),
         (Comparison::Less, Found::Ordered(found)) => found.is_lt(),
+        _ if !has_order(left) => false,
         (Comparison::LessOrEqual, Found::Ordered(found)) => found.is_le(),
         (Comparison::Greater, Found::Ordered(found)) => found.is_gt(),
         (Comparison::GreaterOrEqual, Found::Ordered(found)) => found.is_ge(),
         (_, Found::Different) => false,
     }
+}
+
+/// Truth values, statuses and kinds are equal or not, and nothing else.
+fn has_order(value: &Scalar<'_>) -> bool {
+    !matches!(value, Scalar::Bool(_) | Scalar::Status(_) | Scalar::Kind(_))
 }
 
 /// Whether the array's elements and the other value have types that can be compared.
@@ -214,7 +220,7 @@ fn order(left: &Scalar<'_>, right: &Scalar<'_>) -> Option<Found> {
             Found::Different => Found::Different,
         },
         (S::TraceId(left), S::TraceId(right)) => Found::Ordered(left.cmp(right)),
-        (S::Bool(left), S::Bool(right)) => Found::Ordered(left.cmp(right)),
+        (S::Bool(left), S::Bool(right)) => equality(left == right),
         (S::Status(left), S::Status(right)) => equality(left == right),
         (S::Kind(left), S::Kind(right)) => equality(left == right),
         _ => return None,
@@ -286,6 +292,10 @@ pub(crate) fn calculate(
 ) -> Scalar<'static> {
     use Scalar as S;
     match (left, right) {
+        // Two to the power of minus one is a half.
+        (S::Int(base), S::Int(exponent)) if operator == Arithmetic::Power && *exponent < 0 => {
+            S::Float((*base as f64).powf(*exponent as f64))
+        }
         (S::Int(left), S::Int(right)) => whole(operator, *left, *right).map_or(S::Nil, S::Int),
         (S::Duration(left), S::Duration(right)) => match operator {
             Arithmetic::Divide => S::Float(*left as f64 / *right as f64),
