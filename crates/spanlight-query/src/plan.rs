@@ -1,8 +1,9 @@
 //! A query compiled: its filters and fields, what a trace must have to be worth loading, and the stages that decide.
 
 use spanlight_traceql::ast::{
-    Aggregate, AggregateFunction, Comparison, Field, FieldExpression, Pipeline, Query, Root,
-    ScalarFilter, SpansetExpression, SpansetNode, StageNode, StructuralForm, StructuralOperator,
+    Aggregate, AggregateFunction, Comparison, End, Field, FieldExpression, Order, OrderKey,
+    Pipeline, Query, Root, ScalarFilter, SpansetExpression, SpansetNode, StageNode, StructuralForm,
+    StructuralOperator,
 };
 
 use crate::error::Unsupported;
@@ -25,8 +26,21 @@ pub(crate) struct Plan {
 pub(crate) enum Stage {
     Spansets(Spansets),
     Filter(AggregateFilter),
-    GroupBy { value: Node, text: String },
+    GroupBy {
+        value: Node,
+        text: String,
+    },
     Coalesce,
+    Order {
+        key: Node,
+        descending: bool,
+        /// How many spans are kept.
+        limit: usize,
+    },
+    Keep {
+        end: End,
+        count: usize,
+    },
 }
 
 /// An expression that selects spans of a trace.
@@ -45,6 +59,7 @@ pub(crate) enum Spansets {
 pub(crate) struct AggregateFilter {
     pub(crate) function: AggregateFunction,
     pub(crate) argument: Option<Node>,
+    pub(crate) quantile: Option<f64>,
     pub(crate) operator: Comparison,
     pub(crate) value: Scalar<'static>,
     /// The aggregate in canonical form, such as `max(.a * 2)`.
@@ -111,6 +126,10 @@ impl Plan {
     }
 }
 
+fn at_most(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
 struct Compiler {
     fields: Fields,
     filters: Vec<Filter>,
@@ -133,6 +152,11 @@ impl Compiler {
                     text: format!("by({})", expression.node),
                 }),
                 StageNode::Coalesce => Some(Stage::Coalesce),
+                StageNode::Order(order) => Some(self.order(order)?),
+                StageNode::Keep { end, count } => Some(Stage::Keep {
+                    end: *end,
+                    count: at_most(*count),
+                }),
                 StageNode::Select(fields) => {
                     for field in fields {
                         self.select(&field.node, &field.position)?;
@@ -148,6 +172,21 @@ impl Compiler {
             stages.insert(0, Stage::Spansets(Spansets::Filter(every)));
         }
         Ok((stages, Needs::All(needs)))
+    }
+
+    fn order(&mut self, order: &Order) -> Result<Stage, Unsupported> {
+        match &order.key {
+            OrderKey::Spans(expression) => Ok(Stage::Order {
+                key: Node::compile(expression, &mut self.fields)?,
+                descending: order.descending,
+                limit: order.limit.map_or(usize::MAX, at_most),
+            }),
+            OrderKey::Spansets(aggregate) => Err(Unsupported {
+                message: "traces come newest first; another order of them is not supported yet",
+                hint: "order the spans of each trace, as in order by(duration) desc",
+                position: aggregate.position.clone(),
+            }),
+        }
     }
 
     fn select(
@@ -219,16 +258,22 @@ impl Compiler {
     }
 
     fn aggregate(&mut self, filter: &ScalarFilter) -> Result<AggregateFilter, Unsupported> {
-        let Some((Aggregate { function, argument }, operator, value)) = filter.parts() else {
+        let Some((aggregate, operator, value)) = filter.parts() else {
             return Err(Unsupported {
                 message: "only an aggregate compared with a literal is supported yet",
                 hint: "compare one with a literal, as in count() > 2",
                 position: filter.left.position.start..filter.right.position.end,
             });
         };
+        let Aggregate {
+            function,
+            argument,
+            quantile,
+        } = aggregate;
         let argument = argument.as_deref();
         Ok(AggregateFilter {
             function: *function,
+            quantile: *quantile,
             argument: argument
                 .map(|argument| Node::compile(argument, &mut self.fields))
                 .transpose()?,

@@ -1,17 +1,19 @@
 //! A query's stages over one trace whose spans are all there: sets of spans, the operators between them, aggregates
 //! and groups.
 
+mod order;
+
 use rustc_hash::FxHashMap;
 use spanlight_model::AnyValue;
 use spanlight_traceql::ast::{
-    AggregateFunction, Comparison, Relation, StructuralForm, StructuralOperator,
+    AggregateFunction, Comparison, End, Relation, StructuralForm, StructuralOperator,
 };
 
 use crate::plan::{AggregateFilter, Plan, Spansets, Stage};
 use crate::predicate::{Bound, Node, Scalar, compare};
 use crate::traces::TraceRows;
 
-/// Spans of a trace that belong together: positions, ascending.
+/// Spans of a trace that belong together: positions, ascending unless the query gave them another order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Selected {
     pub(crate) spans: Vec<usize>,
@@ -60,6 +62,18 @@ impl Evaluation<'_> {
                     .flat_map(|set| self.group(value, text, set))
                     .collect(),
                 Stage::Coalesce => coalesce(sets),
+                Stage::Order {
+                    key,
+                    descending,
+                    limit,
+                } => sets
+                    .into_iter()
+                    .map(|set| self.order(key, *descending, *limit, set))
+                    .collect(),
+                Stage::Keep { end, count } => sets
+                    .into_iter()
+                    .map(|set| keep(*end, *count, set))
+                    .collect(),
             };
         }
         sets
@@ -163,6 +177,10 @@ impl Evaluation<'_> {
     fn aggregate(&self, filter: &AggregateFilter, mut set: Selected) -> Option<Selected> {
         let value = match (&filter.argument, filter.function) {
             (None, _) => Scalar::Int(set.spans.len() as i64),
+            (Some(argument), AggregateFunction::Quantile) => {
+                let values = set.spans.iter().map(|&span| self.value(argument, span));
+                order::quantile(values, filter.quantile.unwrap_or_default())?
+            }
             (Some(argument), function) => {
                 let mut total = Total::default();
                 for &span in &set.spans {
@@ -179,6 +197,19 @@ impl Evaluation<'_> {
             set.attributes.push((filter.text.clone(), shown));
         }
         Some(set)
+    }
+
+    /// The set in the order of a value, and as much of it as is wanted.
+    fn order(&self, key: &Node, descending: bool, limit: usize, mut set: Selected) -> Selected {
+        let with_value = |span| (self.value(key, span), span);
+        let mut spans: Vec<(Scalar<'_>, usize)> = set.spans.into_iter().map(with_value).collect();
+        order::sort(&mut spans, descending);
+        set.spans = spans
+            .into_iter()
+            .take(limit)
+            .map(|(_, span)| span)
+            .collect();
+        set
     }
 
     /// The value of an expression for a span, with its first event and link.
@@ -207,6 +238,18 @@ impl Evaluation<'_> {
         }
         groups
     }
+}
+
+/// The first or last spans, in the order in which the set is.
+fn keep(end: End, count: usize, mut set: Selected) -> Selected {
+    match end {
+        End::First => set.spans.truncate(count),
+        End::Last => {
+            let before = set.spans.len().saturating_sub(count);
+            set.spans.drain(..before);
+        }
+    }
+    set
 }
 
 fn coalesce(sets: Vec<Selected>) -> Vec<Selected> {
@@ -279,7 +322,7 @@ impl Total {
         let owned = match value {
             Scalar::Int(number) => Scalar::Int(*number),
             Scalar::Duration(nanos) => Scalar::Duration(*nanos),
-            Scalar::Float(number) => Scalar::Float(*number),
+            Scalar::Float(number) if !number.is_nan() => Scalar::Float(*number),
             _ => return,
         };
         self.count += 1;
@@ -311,6 +354,8 @@ impl Total {
         match function {
             AggregateFunction::Count => Some(Scalar::Int(self.count as i64)),
             _ if self.count == 0 => None,
+            // By rank, not by totals.
+            AggregateFunction::Quantile => None,
             AggregateFunction::Min => self.least,
             AggregateFunction::Max => self.greatest,
             AggregateFunction::Avg if self.has_duration => {

@@ -21,8 +21,9 @@ pub use metrics::{
 };
 pub use operator::{Arithmetic, Comparison};
 pub use spanset::{
-    Aggregate, AggregateFunction, Pipeline, Relation, ScalarExpression, ScalarFilter, ScalarNode,
-    SpansetExpression, SpansetNode, Stage, StageNode, StructuralForm, StructuralOperator,
+    Aggregate, AggregateFunction, End, Order, OrderKey, Pipeline, Relation, ScalarExpression,
+    ScalarFilter, ScalarNode, SpansetExpression, SpansetNode, Stage, StageNode, StructuralForm,
+    StructuralOperator,
 };
 
 /// A whole query.

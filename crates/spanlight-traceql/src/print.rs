@@ -8,9 +8,9 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use crate::ast::{
     Aggregate, Arithmetic, Attribute, AttributeScope, Field, FieldExpression, FieldNode, Hint,
-    Intrinsic, Located, MetricsExpression, MetricsFunction, MetricsNode, Pipeline, Query, Root,
-    ScalarExpression, ScalarFilter, ScalarNode, SecondStage, SpansetExpression, SpansetNode,
-    StageNode, Static,
+    Intrinsic, Located, MetricsExpression, MetricsFunction, MetricsNode, Order, OrderKey, Pipeline,
+    Query, Root, ScalarExpression, ScalarFilter, ScalarNode, SecondStage, SpansetExpression,
+    SpansetNode, StageNode, Static,
 };
 
 /// How tightly things bind; arithmetic is between comparisons and atoms.
@@ -52,6 +52,24 @@ impl Display for StageNode {
                 f.write_str("select")?;
                 fields(f, names)
             }
+            Self::Order(order) => order.fmt(f),
+            Self::Keep { end, count } => write!(f, "{}({count})", end.as_str()),
+        }
+    }
+}
+
+impl Display for Order {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.key {
+            OrderKey::Spans(expression) => write!(f, "order by({})", expression.node)?,
+            OrderKey::Spansets(aggregate) => write!(f, "order by({})", aggregate.node)?,
+        }
+        if self.descending {
+            f.write_str(" desc")?;
+        }
+        match self.limit {
+            Some(limit) => write!(f, " limit {limit}"),
+            None => Ok(()),
         }
     }
 }
@@ -201,6 +219,9 @@ impl Display for Aggregate {
         write!(f, "{}(", self.function.as_str())?;
         if let Some(argument) = &self.argument {
             argument.node.fmt(f)?;
+        }
+        if let Some(quantile) = self.quantile {
+            write!(f, ", {quantile:?}")?;
         }
         f.write_char(')')
     }

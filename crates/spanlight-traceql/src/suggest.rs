@@ -28,12 +28,16 @@ const RESOURCE_KEYS: [&str; 9] = [
 ];
 
 /// The functions that may begin a stage.
-pub(crate) const STAGES: [&str; 20] = [
+pub(crate) const STAGES: [&str; 24] = [
     "count",
     "min",
     "max",
     "avg",
     "sum",
+    "quantile",
+    "order",
+    "first",
+    "last",
     "by",
     "select",
     "coalesce",
@@ -50,6 +54,9 @@ pub(crate) const STAGES: [&str; 20] = [
     "bottomk",
     "with",
 ];
+
+/// The words that may follow `order by(…)`.
+pub(crate) const ORDER_CLAUSES: [&str; 3] = ["asc", "desc", "limit"];
 
 /// `text`, cut for a message.
 pub(crate) fn shorten(text: &str) -> String {
@@ -134,7 +141,11 @@ pub(crate) fn stage(word: &str) -> Option<String> {
         let meant = match word.to_lowercase().as_str() {
             "group" | "groupby" | "group_by" => "by",
             "mean" | "average" => "avg",
-            "quantile" | "percentile" | "p99" | "p95" | "p90" | "p50" => "quantile_over_time",
+            "percentile" | "p99" | "p95" | "p90" | "p50" => "quantile",
+            "median" => return Some("write quantile(…, 0.5)".to_owned()),
+            "sort" | "orderby" | "order_by" | "sort_by" => "order by",
+            "limit" | "head" | "take" => "first",
+            "tail" => "last",
             "histogram" => "histogram_over_time",
             "project" | "fields" => "select",
             "top" => "topk",

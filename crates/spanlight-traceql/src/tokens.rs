@@ -73,7 +73,11 @@ fn kind(token: &lexer::Token<'_>) -> TokenKind {
         lexer::Token::Symbol(_) => TokenKind::Operator,
         lexer::Token::Comment => TokenKind::Comment,
         lexer::Token::Word(word) if Intrinsic::from_word(word).is_some() => TokenKind::Field,
-        lexer::Token::Word(word) if suggest::STAGES.contains(word) => TokenKind::Function,
+        lexer::Token::Word(word)
+            if suggest::STAGES.contains(word) || suggest::ORDER_CLAUSES.contains(word) =>
+        {
+            TokenKind::Function
+        }
         lexer::Token::Word(word) if crate::parser::static_word(word).is_some() => {
             TokenKind::Constant
         }

@@ -12,7 +12,7 @@ use crate::{
     ErrorKind,
     ast::{
         Aggregate, Comparison, Field, FieldExpression, FieldNode, MetricsExpression,
-        MetricsFunction, MetricsNode, Pipeline, Query, Root, ScalarFilter, ScalarNode,
+        MetricsFunction, MetricsNode, OrderKey, Pipeline, Query, Root, ScalarFilter, ScalarNode,
         SpansetExpression, SpansetNode, StageNode, Static,
     },
     error::Fault,
@@ -47,7 +47,14 @@ impl Validator<'_> {
                     self.field(expression)?;
                     self.names_a_field(expression, "`by`")?;
                 }
-                StageNode::Coalesce | StageNode::Select(_) => {}
+                StageNode::Order(order) => match &order.key {
+                    OrderKey::Spans(expression) => {
+                        self.field(expression)?;
+                        self.names_a_field(expression, "`order by`")?;
+                    }
+                    OrderKey::Spansets(aggregate) => self.aggregate(&aggregate.node)?,
+                },
+                StageNode::Coalesce | StageNode::Select(_) | StageNode::Keep { .. } => {}
             }
         }
         Ok(())

@@ -4,11 +4,11 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use spanlight_traceql::{
     Pattern,
     ast::{
-        Aggregate, AggregateFunction, Arithmetic, Attribute, AttributeScope, Comparison, Field,
-        FieldExpression, FieldNode, Hint, Intrinsic, Kind, Located, MetricsExpression,
-        MetricsFunction, MetricsNode, OverTimeFunction, Pipeline, Query, RankFunction, Relation,
-        Root, ScalarFilter, ScalarNode, SecondStage, SpansetExpression, SpansetNode, Stage,
-        StageNode, Static, Status, StructuralForm, StructuralOperator,
+        Aggregate, AggregateFunction, Arithmetic, Attribute, AttributeScope, Comparison, End,
+        Field, FieldExpression, FieldNode, Hint, Intrinsic, Kind, Located, MetricsExpression,
+        MetricsFunction, MetricsNode, Order, OrderKey, OverTimeFunction, Pipeline, Query,
+        RankFunction, Relation, Root, ScalarFilter, ScalarNode, SecondStage, SpansetExpression,
+        SpansetNode, Stage, StageNode, Static, Status, StructuralForm, StructuralOperator,
     },
 };
 
@@ -219,28 +219,52 @@ fn structural() -> impl Strategy<Value = StructuralOperator> {
 }
 
 fn plain_stage() -> impl Strategy<Value = Stage> {
-    let aggregate = prop_oneof![
-        Just((AggregateFunction::Count, None)),
-        (
-            select(AggregateFunction::ALL[1..].to_vec()),
-            numeric_over_fields().prop_map(|it| Some(Box::new(it)))
-        ),
+    let filter = (aggregate(), comparison(), number()).prop_map(|(aggregate, operator, value)| {
+        StageNode::Filter(ScalarFilter {
+            left: at(ScalarNode::Aggregate(aggregate)),
+            operator,
+            right: at(ScalarNode::Static(value)),
+        })
+    });
+    let key = prop_oneof![
+        numeric_over_fields().prop_map(OrderKey::Spans),
+        aggregate().prop_map(|it| OrderKey::Spansets(at(it))),
     ];
-    let filter =
-        (aggregate, comparison(), number()).prop_map(|((function, argument), operator, value)| {
-            StageNode::Filter(ScalarFilter {
-                left: at(ScalarNode::Aggregate(Aggregate { function, argument })),
-                operator,
-                right: at(ScalarNode::Static(value)),
-            })
-        });
+    let order = (key, any::<bool>(), option::of(1_u64..99)).prop_map(|(key, descending, limit)| {
+        StageNode::Order(Order {
+            key,
+            descending,
+            limit,
+        })
+    });
+    let end = select(vec![End::First, End::Last]);
     prop_oneof![
         filter,
+        order,
+        (end, 1_u64..99).prop_map(|(end, count)| StageNode::Keep { end, count }),
         numeric_over_fields().prop_map(StageNode::GroupBy),
         Just(StageNode::Coalesce),
         vec(field().prop_map(at), 1..4).prop_map(StageNode::Select),
     ]
     .prop_map(at)
+}
+
+fn aggregate() -> impl Strategy<Value = Aggregate> {
+    let over = select(AggregateFunction::ALL[1..].to_vec());
+    prop_oneof![
+        Just(Aggregate {
+            function: AggregateFunction::Count,
+            argument: None,
+            quantile: None,
+        }),
+        (over, numeric_over_fields(), 0.0..=1.0).prop_map(|(function, argument, quantile)| {
+            Aggregate {
+                function,
+                argument: Some(Box::new(argument)),
+                quantile: (function == AggregateFunction::Quantile).then_some(quantile),
+            }
+        }),
+    ]
 }
 
 fn numeric_over_fields() -> impl Strategy<Value = FieldExpression> {

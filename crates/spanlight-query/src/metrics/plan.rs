@@ -151,7 +151,11 @@ fn selection(plan: &Plan) -> Option<Selection> {
     }
     let spansets = plan.stages.iter().map(|stage| match stage {
         Stage::Spansets(spansets) => Some(spansets),
-        Stage::Filter(_) | Stage::GroupBy { .. } | Stage::Coalesce => None,
+        Stage::Filter(_)
+        | Stage::GroupBy { .. }
+        | Stage::Coalesce
+        | Stage::Order { .. }
+        | Stage::Keep { .. } => None,
     });
     let spansets = spansets.collect::<Option<Vec<_>>>()?;
     let filters = spansets.iter().map(|spansets| match spansets {

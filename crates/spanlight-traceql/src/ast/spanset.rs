@@ -25,6 +25,45 @@ pub enum StageNode {
     Coalesce,
     /// `select(field, …)`: shows these fields of each span; filters nothing. At least one.
     Select(Vec<Located<Field>>),
+    /// `order by(…)`: an extension.
+    Order(Order),
+    /// `first(n)` and `last(n)`: keeps so many spans of each spanset, from an end of the order in which they are; that
+    /// is by start until an `order by`. An extension.
+    Keep {
+        /// From which end.
+        end: End,
+        /// At least 1.
+        count: u64,
+    },
+}
+
+/// `order by(key) desc limit n`. What has no value comes last, either way round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// By what.
+    pub key: OrderKey,
+    /// From the greatest down.
+    pub descending: bool,
+    /// How many are kept, at least 1; all when there is none.
+    pub limit: Option<u64>,
+}
+
+/// What is put in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OrderKey {
+    /// The spans within each spanset, by an expression.
+    Spans(FieldExpression),
+    /// The spansets of the answer, by an aggregate.
+    Spansets(Located<Aggregate>),
+}
+
+/// An end of a spanset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// `first(n)`.
+    First,
+    /// `last(n)`.
+    Last,
 }
 
 /// An expression that selects spans of a trace.
@@ -134,6 +173,8 @@ pub struct Aggregate {
     pub function: AggregateFunction,
     /// Over what; `None` for `count()` alone.
     pub argument: Option<Box<FieldExpression>>,
+    /// From 0 to 1, for `quantile` alone.
+    pub quantile: Option<f64>,
 }
 
 /// The aggregates of a search.
@@ -149,6 +190,8 @@ pub enum AggregateFunction {
     Avg,
     /// The sum of the values.
     Sum,
+    /// `quantile(expression, q)`: the value at this part of all values in order. An extension.
+    Quantile,
 }
 
 impl Pipeline {
@@ -178,8 +221,12 @@ impl Pipeline {
                     filter.right.node.for_each_field(visit);
                 }
                 StageNode::GroupBy(expression) => expression.node.for_each_field(visit),
-                StageNode::Coalesce => {}
+                StageNode::Coalesce | StageNode::Keep { .. } => {}
                 StageNode::Select(fields) => fields.iter().for_each(|field| visit(&field.node)),
+                StageNode::Order(order) => match &order.key {
+                    OrderKey::Spans(expression) => expression.node.for_each_field(visit),
+                    OrderKey::Spansets(aggregate) => aggregate.node.for_each_field(visit),
+                },
             }
         }
     }
@@ -262,11 +309,7 @@ impl ScalarNode {
     pub fn for_each_field<'a>(&'a self, visit: &mut dyn FnMut(&'a Field)) {
         match self {
             Self::Static(_) => {}
-            Self::Aggregate(aggregate) => {
-                if let Some(argument) = &aggregate.argument {
-                    argument.node.for_each_field(visit);
-                }
-            }
+            Self::Aggregate(aggregate) => aggregate.for_each_field(visit),
             Self::Arithmetic { left, right, .. } => {
                 left.node.for_each_field(visit);
                 right.node.for_each_field(visit);
@@ -279,9 +322,36 @@ impl ScalarNode {
     }
 }
 
+impl Aggregate {
+    /// Calls `visit` with each attribute and intrinsic below.
+    pub fn for_each_field<'a>(&'a self, visit: &mut dyn FnMut(&'a Field)) {
+        if let Some(argument) = &self.argument {
+            argument.node.for_each_field(visit);
+        }
+    }
+}
+
+impl End {
+    /// As written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Last => "last",
+        }
+    }
+}
+
 impl AggregateFunction {
     /// Every aggregate.
-    pub const ALL: [Self; 5] = [Self::Count, Self::Min, Self::Max, Self::Avg, Self::Sum];
+    pub const ALL: [Self; 6] = [
+        Self::Count,
+        Self::Min,
+        Self::Max,
+        Self::Avg,
+        Self::Sum,
+        Self::Quantile,
+    ];
 
     /// As written.
     #[must_use]
@@ -292,6 +362,7 @@ impl AggregateFunction {
             Self::Max => "max",
             Self::Avg => "avg",
             Self::Sum => "sum",
+            Self::Quantile => "quantile",
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum Node {
     Scalar(ScalarNode),
     /// A comparison of scalars.
     Filter(ScalarFilter),
-    /// `by`, `coalesce`, `select`.
+    /// `by`, `coalesce`, `select`, `order by`, `first`, `last`.
     Stage(StageNode),
     /// A metrics function whose pipeline is what stands before it.
     Series(Series),
@@ -430,6 +430,9 @@ pub(super) fn after_metrics(node: &Node, position: Range<usize>) -> Box<Fault> {
     match node {
         Node::Stage(StageNode::GroupBy(_)) => {
             fault.hint("series are grouped without a `|`: `| rate() by(…)`")
+        }
+        Node::Stage(StageNode::Order(_) | StageNode::Keep { .. }) => {
+            fault.hint("the largest series are `| topk(5)`, the smallest `| bottomk(5)`")
         }
         _ => fault,
     }

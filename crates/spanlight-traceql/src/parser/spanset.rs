@@ -192,6 +192,9 @@ impl<'a> Parser<'a> {
             }
             Token::Symbol("=~") => fault.hint("regular expressions stand inside `{ }`"),
             Token::Word("by") => fault.hint("write `| by(…)`"),
+            Token::Word("asc" | "desc" | "limit") => {
+                fault.hint("write `| order by(…) desc limit 10`")
+            }
             _ => fault,
         }
     }

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use crate::{
     ast::{
-        Aggregate, AggregateFunction, Field, FieldExpression, Intrinsic, Located, MetricsFunction,
-        OverTimeFunction, RankFunction, ScalarNode, SecondStage, SpansetNode, StageNode, Static,
+        Aggregate, AggregateFunction, End, Field, FieldExpression, Intrinsic, Located,
+        MetricsFunction, Order, OrderKey, OverTimeFunction, RankFunction, ScalarNode, SecondStage,
+        SpansetNode, StageNode, Static,
     },
     error::Fault,
     lexer::Token,
@@ -54,11 +55,9 @@ impl<'a> Parser<'a> {
     /// A function, at its name, or a literal's word.
     fn function(&mut self, name: &str) -> Parsed<(Node, usize)> {
         let position = self.position.clone();
-        if let Some(aggregate) = AggregateFunction::ALL
-            .into_iter()
-            .find(|it| it.as_str() == name)
-        {
-            return self.aggregate(aggregate);
+        if let Some(function) = self.aggregate_function() {
+            let (aggregate, height) = self.aggregate(function)?;
+            return Ok((Node::Scalar(ScalarNode::Aggregate(aggregate)), height));
         }
         let (node, height) = match name {
             "by" => {
@@ -74,6 +73,12 @@ impl<'a> Parser<'a> {
                 let fields = self.fields()?;
                 (Node::Stage(StageNode::Select(fields)), 1)
             }
+            "order" => {
+                let (order, height) = self.order()?;
+                (Node::Stage(StageNode::Order(order)), height)
+            }
+            "first" => (self.keep(End::First)?, 1),
+            "last" => (self.keep(End::Last)?, 1),
             "topk" => (self.rank(RankFunction::Top)?, 1),
             "bottomk" => (self.rank(RankFunction::Bottom)?, 1),
             _ => match self.metrics_function(name)? {
@@ -99,21 +104,113 @@ impl<'a> Parser<'a> {
         Ok((node, above(height, &position)?))
     }
 
-    /// `count()`, `avg(expression)`, at the name.
-    fn aggregate(&mut self, function: AggregateFunction) -> Parsed<(Node, usize)> {
+    /// `count()`, `avg(expression)`, `quantile(expression, q)`, at the name.
+    fn aggregate(&mut self, function: AggregateFunction) -> Parsed<(Aggregate, usize)> {
         let position = self.position.clone();
-        let (argument, height) = if function == AggregateFunction::Count {
+        let (mut argument, mut height, mut quantile) = (None, 1, None);
+        if function == AggregateFunction::Count {
             self.no_arguments()?;
-            (None, 1)
         } else {
             self.advance()?;
             self.expect("(")?;
-            let (argument, height) = self.field_expression()?;
+            let expression = self.field_expression()?;
+            argument = Some(Box::new(expression.0));
+            height = expression.1;
+            if function == AggregateFunction::Quantile {
+                if !self.is_symbol(",") {
+                    return Err(self
+                        .unexpected(&["`,`"])
+                        .hint("say which one, for example quantile(duration, 0.99)"));
+                }
+                self.advance()?;
+                quantile = Some(self.quantile()?);
+            }
             self.expect(")")?;
-            (Some(Box::new(argument)), height)
+        }
+        let aggregate = Aggregate {
+            function,
+            argument,
+            quantile,
         };
-        let aggregate = ScalarNode::Aggregate(Aggregate { function, argument });
-        Ok((Node::Scalar(aggregate), above(height, &position)?))
+        Ok((aggregate, above(height, &position)?))
+    }
+
+    /// The aggregate that the present word names.
+    fn aggregate_function(&self) -> Option<AggregateFunction> {
+        let is_named = |it: &AggregateFunction| self.is_word(it.as_str());
+        AggregateFunction::ALL.into_iter().find(is_named)
+    }
+
+    /// `order by(key) desc limit n`, at the first word.
+    fn order(&mut self) -> Parsed<(Order, usize)> {
+        self.advance()?;
+        if !self.is_word("by") {
+            return Err(self
+                .unexpected(&["`by`"])
+                .hint("write for example `| order by(duration) desc limit 10`"));
+        }
+        self.advance()?;
+        self.expect("(")?;
+        let start = self.position.start;
+        let (key, height) = match self.aggregate_function() {
+            Some(function) => {
+                let (aggregate, height) = self.aggregate(function)?;
+                let aggregate = Located::new(aggregate, start..self.previous_end);
+                (OrderKey::Spansets(aggregate), height)
+            }
+            None => {
+                let (expression, height) = self.field_expression()?;
+                (OrderKey::Spans(expression), height)
+            }
+        };
+        if self.is_symbol(",") {
+            return Err(self
+                .unexpected(&["`)`"])
+                .hint("one expression gives the order"));
+        }
+        self.expect(")")?;
+        let descending = self.is_word("desc");
+        if descending || self.is_word("asc") {
+            self.advance()?;
+        }
+        let limit = match self.is_word("limit") {
+            true => {
+                self.advance()?;
+                Some(self.count("limit 0")?)
+            }
+            false => None,
+        };
+        let order = Order {
+            key,
+            descending,
+            limit,
+        };
+        Ok((order, height))
+    }
+
+    /// `first(n)` and `last(n)`, at the name.
+    fn keep(&mut self, end: End) -> Parsed<Node> {
+        self.advance()?;
+        self.expect("(")?;
+        let count = self.count(&format!("{}(0)", end.as_str()))?;
+        self.expect(")")?;
+        Ok(Node::Stage(StageNode::Keep { end, count }))
+    }
+
+    /// How many are kept; `nothing` is how it reads when that is none.
+    fn count(&mut self, nothing: &str) -> Parsed<u64> {
+        let position = self.position.clone();
+        let Token::Int(count) = self.token else {
+            return Err(self.unexpected(&["a whole number"]));
+        };
+        self.advance()?;
+        if count == 0 {
+            return Err(
+                Fault::invalid(position, format!("`{nothing}` keeps nothing"))
+                    .expecting(&["a whole number from 1"]),
+            );
+        }
+        Ok(count)
     }
 
     /// `by(expression)`, at the name.
@@ -154,19 +251,8 @@ impl<'a> Parser<'a> {
         let start = self.position.start;
         self.advance()?;
         self.expect("(")?;
-        let position = self.position.clone();
-        let Token::Int(count) = self.token else {
-            return Err(self.unexpected(&["a whole number"]));
-        };
-        self.advance()?;
+        let count = self.count(&format!("{}(0)", function.as_str()))?;
         self.expect(")")?;
-        if count == 0 {
-            return Err(Fault::invalid(
-                position,
-                format!("`{}(0)` keeps nothing", function.as_str()),
-            )
-            .expecting(&["a whole number from 1"]));
-        }
         let stage = SecondStage::Rank { function, count };
         let stage = Located::new(stage, start..self.previous_end);
         Ok(Node::SecondStages(vec![stage]))
@@ -189,7 +275,7 @@ impl<'a> Parser<'a> {
                 self.no_arguments()?;
                 MetricsFunction::CountOverTime
             }
-            "quantile_over_time" => self.quantile()?,
+            "quantile_over_time" => self.quantiles()?,
             "histogram_over_time" => MetricsFunction::HistogramOverTime {
                 field: self.field_argument()?,
             },
@@ -215,31 +301,36 @@ impl<'a> Parser<'a> {
     }
 
     /// `quantile_over_time(field, q, …)`, at the name.
-    fn quantile(&mut self) -> Parsed<MetricsFunction> {
+    fn quantiles(&mut self) -> Parsed<MetricsFunction> {
         self.advance()?;
         self.expect("(")?;
         let field = self.field()?;
         let mut quantiles = Vec::new();
         while quantiles.is_empty() || self.is_symbol(",") {
             self.expect(",")?;
-            let position = self.position.clone();
-            let quantile = match self.signed_literal()? {
-                Static::Float(number) => number,
-                #[expect(clippy::cast_precision_loss, reason = "only 0 and 1 are allowed")]
-                Static::Int(number) => number as f64,
-                _ => f64::NAN,
-            };
-            if !(0.0..=1.0).contains(&quantile) {
-                let position = position.start..self.previous_end;
-                return Err(
-                    Fault::invalid(position, "a quantile must be a number from 0 to 1")
-                        .hint("the 99th percentile is 0.99"),
-                );
-            }
-            quantiles.push(quantile);
+            quantiles.push(self.quantile()?);
         }
         self.expect(")")?;
         Ok(MetricsFunction::QuantileOverTime { field, quantiles })
+    }
+
+    /// A number from 0 to 1.
+    fn quantile(&mut self) -> Parsed<f64> {
+        let position = self.position.clone();
+        let quantile = match self.signed_literal()? {
+            Static::Float(number) => number,
+            #[expect(clippy::cast_precision_loss, reason = "only 0 and 1 are allowed")]
+            Static::Int(number) => number as f64,
+            _ => f64::NAN,
+        };
+        if (0.0..=1.0).contains(&quantile) {
+            return Ok(quantile);
+        }
+        let position = position.start..self.previous_end;
+        Err(
+            Fault::invalid(position, "a quantile must be a number from 0 to 1")
+                .hint("the 99th percentile is 0.99"),
+        )
     }
 
     /// `compare({ … }, top, start, end)`, at the name.
