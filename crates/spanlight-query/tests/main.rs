@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod agreement;
 mod cases;
 mod laws;
 mod metrics;
 mod notation;
 mod paging;
+mod reference;
 mod search;
 mod trace;
