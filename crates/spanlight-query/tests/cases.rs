@@ -1,8 +1,8 @@
 //! Runs the files of `cases/`: spans, questions, answers. Each question is asked twice, of the spans in memory and,
 //! after a flush, of the spans in the table.
 //!
-//! A block begins with `load` (the spans, see `notation`), `eval QUERY`, `show QUERY` (with what answers say beside the
-//! names), or `trace ID`; up to the next blank line follows what is loaded or expected. `UPDATE=1` writes the answers
+//! A block begins with `load` (the spans, see `notation`), `eval QUERY`, `list QUERY` (spans in the answer's order, not
+//! by name), `show QUERY` (with what answers say beside the names), or `trace ID`; up to the next blank line follows what is loaded or expected. `UPDATE=1` writes the answers
 //! found into the files, for reading over.
 
 use std::fmt::Write as _;
@@ -131,6 +131,7 @@ async fn ask(engine: &QueryEngine, question: &str) -> String {
     let (verb, rest) = question.split_once(' ').unwrap_or((question, ""));
     let lines = match verb {
         "eval" => search(engine, rest, names).await,
+        "list" => search(engine, rest, in_order).await,
         "show" => search(engine, rest, details).await,
         "trace" => {
             let id = notation::trace_id(u128::from_str_radix(rest, 16).unwrap());
@@ -165,6 +166,14 @@ fn short(trace: &TraceSummary) -> String {
 
 /// `trace: span span | span [aggregate]`.
 fn names(trace: &TraceSummary) -> Vec<String> {
+    sets(trace, |names| names.sort_unstable())
+}
+
+fn in_order(trace: &TraceSummary) -> Vec<String> {
+    sets(trace, |_| {})
+}
+
+fn sets(trace: &TraceSummary, arrange: fn(&mut [&str])) -> Vec<String> {
     let first = SpanSet {
         matched: trace.matched,
         spans: trace.spans.clone(),
@@ -172,7 +181,7 @@ fn names(trace: &TraceSummary) -> Vec<String> {
     };
     let set = |set: &SpanSet| {
         let mut names: Vec<&str> = set.spans.iter().map(|span| span.name.as_str()).collect();
-        names.sort_unstable();
+        arrange(&mut names);
         assert_eq!(set.matched as usize, names.len());
         let mut text = names.join(" ");
         for (key, value) in &set.attributes {
