@@ -6,8 +6,8 @@ mod value;
 
 use spanlight_model::AnyValue;
 use spanlight_traceql::ast::{
-    Aggregate, AggregateFunction, End, OrderKey, Pipeline, Query, Relation, Root, ScalarFilter,
-    SpansetNode, StageNode, StructuralForm, StructuralOperator,
+    Aggregate, AggregateFunction, End, FieldExpression, OrderKey, Pipeline, Query, Relation, Root,
+    ScalarFilter, SpansetNode, StageNode, StructuralForm, StructuralOperator,
 };
 
 pub(crate) use evaluate::{Event, Link, Scope, Span, Trace};
@@ -56,23 +56,10 @@ fn stages(pipeline: &Pipeline, trace: &Trace, spans: Vec<usize>) -> Vec<Set> {
                 }
             }
             StageNode::GroupBy(expression) => {
-                let label = format!("by({})", expression.node);
-                for set in sets {
-                    let mut groups: Vec<(Value, Set)> = Vec::new();
-                    for span in set.spans {
-                        let value = trace.value_of(expression, span);
-                        match groups.iter_mut().find(|(known, _)| known.is_same(&value)) {
-                            Some((_, group)) => group.spans.push(span),
-                            None => {
-                                let mut attributes = set.attributes.clone();
-                                attributes.push((label.clone(), value.shown_or_nil()));
-                                let spans = vec![span];
-                                groups.push((value, Set { spans, attributes }));
-                            }
-                        }
-                    }
-                    next.extend(groups.into_iter().map(|(_, set)| set));
-                }
+                next.extend(
+                    sets.into_iter()
+                        .flat_map(|set| grouped(expression, trace, set)),
+                );
             }
             StageNode::Order(order) => {
                 let OrderKey::Spans(key) = &order.key else {
@@ -110,6 +97,25 @@ fn stages(pipeline: &Pipeline, trace: &Trace, spans: Vec<usize>) -> Vec<Set> {
         sets = next;
     }
     sets
+}
+
+/// The set split by a value, in the order of the first spans.
+fn grouped(expression: &FieldExpression, trace: &Trace, set: Set) -> Vec<Set> {
+    let label = format!("by({})", expression.node);
+    let mut groups: Vec<(Value, Set)> = Vec::new();
+    for span in set.spans {
+        let value = trace.value_of(expression, span);
+        match groups.iter_mut().find(|(known, _)| known.is_same(&value)) {
+            Some((_, group)) => group.spans.push(span),
+            None => {
+                let mut attributes = set.attributes.clone();
+                attributes.push((label.clone(), value.shown_or_nil()));
+                let spans = vec![span];
+                groups.push((value, Set { spans, attributes }));
+            }
+        }
+    }
+    groups.into_iter().map(|(_, set)| set).collect()
 }
 
 fn union(sets: impl Iterator<Item = Vec<usize>>) -> Vec<usize> {

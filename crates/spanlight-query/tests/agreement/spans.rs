@@ -43,17 +43,15 @@ pub(crate) fn dataset() -> impl Strategy<Value = Dataset> {
 
 /// Gives the spans of a trace ids and parents: what was random in them says which.
 fn number(trace: &mut [Sent]) {
-    for at in 0..trace.len() {
-        let id = at as u64 + 1;
-        let parent = match trace[at].span.parent {
+    for (id, sent) in (1_u64..).zip(trace.iter_mut()) {
+        let parent = match sent.span.parent {
             // One that is not there.
             Some(0) => Some(0x77),
-            Some(random) if at > 0 => Some(random % at as u64 + 1),
+            Some(random) if id > 1 => Some(random % (id - 1) + 1),
             _ => None,
         };
-        let sent = &mut trace[at];
-        for span in std::iter::once(&mut sent.span).chain(sent.earlier.as_mut().map(|it| &mut it.1))
-        {
+        let earlier = sent.earlier.as_mut().map(|(_, form)| form);
+        for span in std::iter::once(&mut sent.span).chain(earlier) {
             span.id = id;
             span.parent = parent;
         }
