@@ -22,6 +22,8 @@ const SPARSE_PAGE_ROWS: usize = 8 << 10;
 const FILTER_DISTINCT_MIN: usize = 1 << 10;
 /// Of absent values, so many are taken for present by a filter.
 const FILTER_FALSE_POSITIVES: f64 = 0.01;
+/// Fewer of trace ids: a search looks for each trace of its page in all row groups.
+const TRACE_FALSE_POSITIVES: f64 = 0.001;
 
 /// A column chunk that is done.
 pub(super) struct Chunk {
@@ -171,15 +173,19 @@ impl<'a> ChunkWriter<'a> {
         // Filters have texts without their length.
         let is_text = self.descriptor.physical_type() == Type::BYTE_ARRAY;
         let skip = if is_text { 4 } else { 0 };
+        let false_positives = match path == table::TRACE_ID {
+            true => TRACE_FALSE_POSITIVES,
+            false => FILTER_FALSE_POSITIVES,
+        };
         let mut buffer = Vec::new();
         let mut fill = |distinct: &mut dyn Iterator<Item = T>, count: usize| {
-            let mut filter = Sbbf::new_with_ndv_fpp(count as u64, FILTER_FALSE_POSITIVES)?;
+            let mut filter = Sbbf::new_with_ndv_fpp(count as u64, false_positives)?;
             for value in distinct {
                 buffer.clear();
                 value.push_plain(&mut buffer);
                 filter.insert(&buffer[skip..]);
             }
-            filter.fold_to_target_fpp(FILTER_FALSE_POSITIVES);
+            filter.fold_to_target_fpp(false_positives);
             Ok(Some(filter))
         };
         match values {
