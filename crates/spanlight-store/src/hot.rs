@@ -127,6 +127,11 @@ impl TimeBounds {
     pub(crate) fn may_overlap(self, range: &Range<i64>) -> bool {
         self.start_min <= range.end && self.end_max >= range.start
     }
+
+    /// Whether a span that starts in this range, both ends included, may be there.
+    pub(crate) fn may_start_in(self, range: &Range<i64>) -> bool {
+        self.start_min <= range.end && self.start_max >= range.start
+    }
 }
 
 impl Summary {

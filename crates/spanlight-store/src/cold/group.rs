@@ -18,6 +18,7 @@ use super::fetch::Fetch;
 use super::footer::{Footer, Paged};
 use super::prune;
 use super::rows::Rows;
+use crate::hot::TimeBounds;
 use crate::scan::{ScanReport, SkipReason};
 
 /// A row group that is being read.
@@ -59,22 +60,19 @@ impl<'a> GroupReader<'a> {
         u64::try_from(self.column(leaf).compressed_size()).unwrap_or(0)
     }
 
-    /// The rows of pages that may have spans of this range of time.
-    pub(crate) fn in_time(&self, range: Option<&Range<i64>>) -> Rows {
+    /// The rows of pages of which this may hold, as far as their times tell.
+    pub(crate) fn pages_where(&self, may_hold: impl Fn(TimeBounds) -> bool) -> Rows {
         let all = Rows::all(self.spans());
-        let Some(range) = range else {
-            return all;
-        };
         let metadata = self.paged.rows.metadata();
-        let pages = prune::pages_in_time(metadata, self.footer, self.number, range);
-        if pages.iter().all(|(_, may_overlap)| *may_overlap) {
+        let pages = prune::pages_by_time(metadata, self.footer, self.number, may_hold);
+        if pages.iter().all(|(_, may_hold)| *may_hold) {
             return all;
         }
         let mut mask = BooleanBufferBuilder::new(self.spans());
         let ends = pages.iter().skip(1).map(|(from, _)| *from);
         let ends = ends.chain([self.spans()]);
-        for ((from, may_overlap), to) in pages.iter().zip(ends) {
-            mask.append_n(to.saturating_sub(*from), *may_overlap);
+        for ((from, may_hold), to) in pages.iter().zip(ends) {
+            mask.append_n(to.saturating_sub(*from), *may_hold);
         }
         if mask.len() == self.spans() {
             Rows::of_mask(mask.finish())

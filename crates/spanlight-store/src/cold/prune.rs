@@ -2,7 +2,7 @@
 //! dictionaries. What is left out here certainly has no span that is asked for.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::{Bound, Range};
+use std::ops::Bound;
 
 use parquet::basic::Type;
 use parquet::bloom_filter::Sbbf;
@@ -82,13 +82,13 @@ fn within(micros_min: i64, micros_max: i64, durations: Durations) -> TimeBounds 
     }
 }
 
-/// Which pages of a row group may have spans that overlap a range: where each begins, and whether it may. Empty when
-/// nothing is known of pages.
-pub(crate) fn pages_in_time(
+/// Of which pages of a row group this may hold, by the times of their spans: where each begins, and whether it may.
+/// Empty when nothing is known of pages.
+pub(crate) fn pages_by_time(
     metadata: &ParquetMetaData,
     footer: &Footer,
     group: usize,
-    range: &Range<i64>,
+    may_hold: impl Fn(TimeBounds) -> bool,
 ) -> Vec<(usize, bool)> {
     let known = || {
         let (leaf, _) = footer.leaf(table::START_TIME)?;
@@ -106,11 +106,8 @@ pub(crate) fn pages_in_time(
     let pages = places.iter().enumerate().map(|(page, place)| {
         let from = usize::try_from(place.first_row_index).unwrap_or(0);
         let micros = bounds.min_value(page).zip(bounds.max_value(page));
-        let may_overlap = micros.is_none_or(|(min, max)| {
-            let times = within(*min, *max, whole);
-            times.may_overlap(range)
-        });
-        (from, may_overlap)
+        let may_hold = micros.is_none_or(|(min, max)| may_hold(within(*min, *max, whole)));
+        (from, may_hold)
     });
     pages.collect()
 }

@@ -1,6 +1,7 @@
 //! Reading data files: which row groups may have what is asked for, and of those the rows and columns that have it.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -16,6 +17,7 @@ use super::decode::decode;
 use super::fetch::Fetch;
 use super::footer::{Footer, FooterCache};
 use super::group::GroupReader;
+use super::rows::Rows;
 use super::schema as table;
 use super::source::{DataSource, LocalFiles};
 use super::{prune, select};
@@ -42,11 +44,12 @@ pub(crate) struct FileReader {
     pub(crate) unreadable: Arc<Unreadable>,
 }
 
-/// A row group that may have what is asked for.
-#[derive(Debug)]
+/// A row group that may have what is asked for, or of it what starts in some time.
+#[derive(Debug, Clone)]
 pub(crate) struct Part {
     file: Arc<OpenFile>,
     group: usize,
+    starts: Option<Range<i64>>,
 }
 
 /// A data file and what is asked of it.
@@ -102,6 +105,7 @@ impl FileReader {
             Ok(None) => Some(Ok(Part {
                 file: Arc::clone(&opened),
                 group,
+                starts: None,
             })),
             Err(error) => Some(Err(read_error(file, &error, &self.unreadable))),
         });
@@ -175,6 +179,14 @@ impl Part {
         self.file.footer.groups[self.group].spans
     }
 
+    /// Of this the pages that may have spans which start in this range, both ends included.
+    pub(crate) fn starting_in(&self, starts: Range<i64>) -> Self {
+        Self {
+            starts: Some(starts),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn file_label(&self) -> String {
         self.file.fetch.file().label()
     }
@@ -210,23 +222,30 @@ impl Part {
         let file = &self.file;
         let report = &file.report;
         let group = GroupReader::new(&file.footer, file.fetch.clone(), self.group, report)?;
-        let in_time = group.in_time(file.request.time_range.as_ref());
+        let whole = match &self.starts {
+            Some(starts) => group.pages_where(|times| times.may_start_in(starts)),
+            None => Rows::all(group.spans()),
+        };
+        let in_time = match &file.request.time_range {
+            Some(range) => whole.intersection(&group.pages_where(|it| it.may_overlap(range))),
+            None => whole.clone(),
+        };
         if in_time.is_empty() {
-            file.count_skipped(self.group, SkipReason::Time);
+            self.count_skipped(&whole, SkipReason::Time);
             return Ok(());
         }
         let rows = match &file.condition {
             Some(condition) => {
                 let (rows, reason) = select::select(&group, condition, &in_time)?;
                 if rows.is_empty() {
-                    file.count_skipped(self.group, reason);
+                    self.count_skipped(&whole, reason);
                     return Ok(());
                 }
                 rows
             }
             None => in_time.clone(),
         };
-        let too_early_or_late = self.spans() - in_time.count();
+        let too_early_or_late = whole.count() - in_time.count();
         let failed = in_time.count() - rows.count();
         report
             .spans
@@ -252,6 +271,15 @@ impl Part {
             }
         }
         Ok(())
+    }
+
+    fn count_skipped(&self, rows: &Rows, reason: SkipReason) {
+        if rows.is_all() {
+            self.file.count_skipped(self.group, reason);
+        } else {
+            let spans = &self.file.report.spans;
+            spans.skip(reason, rows.count() as u64);
+        }
     }
 
     /// The columns that hold what is asked for.

@@ -76,6 +76,15 @@ impl Rows {
         }
     }
 
+    /// The rows chosen here and there.
+    pub(crate) fn intersection(&self, other: &Self) -> Self {
+        match (&self.mask, &other.mask) {
+            (Some(mask), Some(others)) => Self::of_mask(mask & others),
+            (None, _) => other.clone(),
+            (_, None) => self.clone(),
+        }
+    }
+
     /// The rows chosen here and not there.
     pub(crate) fn without(&self, other: &Self) -> Self {
         let Some(others) = &other.mask else {
@@ -122,6 +131,12 @@ mod tests {
         assert!(some.without(&Rows::all(4)).is_empty());
         let joined = narrowed.union(&rows(&[true, true, false, false]));
         assert!(joined.is_all() && joined.selection().is_none());
+        assert_eq!(
+            bits(&some.intersection(&rows(&[true, true, true, false]))),
+            [true, false, true, false]
+        );
+        assert_eq!(bits(&Rows::all(4).intersection(&some)), bits(&some));
+        assert_eq!(bits(&some.intersection(&Rows::all(4))), bits(&some));
         assert!(some.any_within(1, 3) && !some.any_within(1, 2) && !some.any_within(4, 9));
     }
 }

@@ -291,13 +291,11 @@ pub(crate) fn verdicts(
         let Some(values) = dictionary::read_bytes(&group.fetch, column)? else {
             return Ok(BooleanBuffer::new_unset(0));
         };
-        let only = ids.first().filter(|_| ids.len() == 1);
+        let bloom = group.footer.bloom(&group.fetch, group.number, test.leaf)?;
+        let may_be_there = |id: &&TraceId| bloom.as_ref().is_none_or(|it| it.check(&id.0[..]));
+        let wanted = Wanted::new(ids.iter().filter(may_be_there).copied());
         return Ok(BooleanBuffer::collect_bool(values.len(), |code| {
-            let id = values.get(code);
-            match only {
-                Some(only) => id == only.0,
-                None => <[u8; 16]>::try_from(id).is_ok_and(|id| ids.contains(&TraceId(id))),
-            }
+            wanted.contains(values.get(code))
         }));
     }
     let small = group
@@ -318,4 +316,36 @@ pub(crate) fn verdicts(
             TestKind::Traces(_) | TestKind::Tail { .. } => true,
         }
     }))
+}
+
+/// Some ids, few of which are met: most others are told by their last bits, which are random in every id format.
+struct Wanted {
+    /// Sorted.
+    ids: Vec<TraceId>,
+    last_bits: [u64; 64],
+}
+
+impl Wanted {
+    /// `ids` are sorted.
+    fn new(ids: impl Iterator<Item = TraceId>) -> Self {
+        let ids: Vec<TraceId> = ids.collect();
+        let mut last_bits = [0; 64];
+        for id in &ids {
+            let (word, bit) = Self::place(&id.0);
+            last_bits[word] |= 1 << bit;
+        }
+        Self { ids, last_bits }
+    }
+
+    fn place(id: &[u8; 16]) -> (usize, u8) {
+        (usize::from(id[14] & 63), id[15] & 63)
+    }
+
+    fn contains(&self, id: &[u8]) -> bool {
+        let Ok(id) = <&[u8; 16]>::try_from(id) else {
+            return false;
+        };
+        let (word, bit) = Self::place(id);
+        self.last_bits[word] >> bit & 1 == 1 && self.ids.binary_search(&TraceId(*id)).is_ok()
+    }
 }

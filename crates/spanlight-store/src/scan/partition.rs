@@ -1,6 +1,7 @@
 //! The parts of a snapshot: some batches in memory, or a row group of a file.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::UInt32Array;
@@ -24,14 +25,14 @@ const FILES_AT_ONCE: usize = 16;
 const MISSING_TABLE: &str = "the cold table";
 
 /// A part of a snapshot that is read on its own, in parallel with others: some batches in memory, or a part of a file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Partition {
     source: Source,
     times: TimeBounds,
     spans: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Source {
     Hot {
         batches: Vec<Arc<HotBatch>>,
@@ -130,6 +131,33 @@ impl Partition {
                 file: MISSING_TABLE.to_owned(),
                 error,
             },
+        }
+    }
+
+    /// The part of it that may have spans which start in this range, both ends included. Others may still come. What
+    /// is read of several ranges is what is read of all of them, but what cannot be read says so each time.
+    #[must_use]
+    pub fn starting_in(&self, starts: Range<i64>) -> Self {
+        let source = match &self.source {
+            Source::Hot {
+                batches,
+                trace_ids,
+                report,
+            } => {
+                let in_time = |batch: &&Arc<HotBatch>| batch.summary.times.may_start_in(&starts);
+                Source::Hot {
+                    batches: batches.iter().filter(in_time).map(Arc::clone).collect(),
+                    trace_ids: trace_ids.clone(),
+                    report: Arc::clone(report),
+                }
+            }
+            Source::File(part) => Source::File(part.starting_in(starts)),
+            Source::Unreadable { .. } => self.source.clone(),
+        };
+        Self {
+            source,
+            times: self.times,
+            spans: self.spans,
         }
     }
 

@@ -169,6 +169,13 @@ impl ScanFigures {
 }
 
 impl Figures {
+    /// How many were left out for this reason.
+    #[must_use]
+    pub fn skipped_by(&self, reason: SkipReason) -> u64 {
+        let skipped = self.skipped.iter().find(|(known, _)| *known == reason);
+        skipped.map_or(0, |(_, count)| *count)
+    }
+
     fn add(&mut self, other: &Self) {
         self.considered += other.considered;
         self.read += other.read;
