@@ -64,6 +64,19 @@ impl Conditions {
         }
     }
 
+    /// The conditions on spans of files: none where the store tests all of them, since what it has tested may be
+    /// taken for found.
+    pub(crate) fn of_files(conditions: &Arc<Self>) -> Arc<Self> {
+        let Self { fields, filters } = &**conditions;
+        match &filters[..] {
+            [filter] if predicate::is_told(filter, fields) => Arc::new(Self {
+                fields: fields.clone(),
+                filters: vec![Filter::anything()],
+            }),
+            _ => Arc::clone(conditions),
+        }
+    }
+
     /// The columns that the operator reads.
     pub(crate) fn columns(&self) -> ScanColumns {
         ScanColumns {

@@ -11,5 +11,5 @@ mod select;
 
 pub(crate) use bind::{Accessor, Bound, TraceFacts, TraceShape, entry};
 pub(crate) use program::{Fields, Filter, Node, is_trace_level};
-pub(crate) use push::condition;
+pub(crate) use push::{condition, is_told};
 pub(crate) use scalar::{Scalar, compare};

@@ -1,10 +1,12 @@
 //! Searches: from a request to a page of traces, newest first.
 //!
-//! The first step scans the store from its newest partitions on, in waves, for traces that may be answers. The second
-//! loads them whole, those first that may be newest, and decides. A trace starts no later than any of its spans, so
-//! the search ends as soon as the page is full of traces that start after every span not yet looked at.
+//! The first step scans the store back through time, in waves, for traces that may be answers. As soon as they may
+//! fill the page, the second loads them whole, those first that may be newest, and decides. A trace starts no later
+//! than any of its spans, so the search ends when the page is full of traces that start after every span not yet
+//! looked at.
 
 mod front;
+mod sweep;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::execute_stream;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use spanlight_model::TraceId;
 use spanlight_model::convention::FAAS_COLDSTART;
 use spanlight_store::{AttributeKeys, Partition, ScanColumns, ScanRequest, Snapshot};
@@ -30,11 +32,10 @@ use crate::load::{MemoryFull, load};
 use crate::plan::Plan;
 use crate::scan::{ScanReport, SpanScanExec};
 use front::Front;
+use sweep::{Sweep, Wave};
 
-/// Spans of the first wave; each next wave has four times as many.
-const FIRST_WAVE_SPANS: usize = 100_000;
-
-/// Traces that are loaded at once, at first and at most.
+/// Traces that are loaded at once, at first and at most; more at first where the page has room for more. Twice as many
+/// where a trace that has what the query needs may still be no answer: another load costs more than another trace.
 const CHUNK_TRACES: std::ops::Range<usize> = 32..1_024;
 
 /// The part of the time limit after which scans stop.
@@ -69,8 +70,12 @@ pub(crate) async fn run(
         None => (request.time_range.clone(), None),
     };
     let started = Instant::now();
+    let conditions = Arc::new(Conditions::of(&plan));
+    let conditions_of_files = Conditions::of_files(&conditions);
+    let is_decided_by_spans = !Arc::ptr_eq(&conditions, &conditions_of_files);
     let mut search = Search {
-        conditions: Arc::new(Conditions::of(&plan)),
+        conditions_of_files,
+        conditions,
         plan: Arc::new(plan),
         scope: Scope {
             time_range,
@@ -88,15 +93,22 @@ pub(crate) async fn run(
         report: Arc::new(ScanReport::default()),
         answer: SearchAnswer::default(),
         cancelled: Cancelled::default(),
-        chunk: CHUNK_TRACES.start,
+        chunk: CHUNK_TRACES.start * if is_decided_by_spans { 1 } else { 2 },
+        is_short_of_memory: false,
         scanned: None,
         waves: 0,
         scanned_for: Duration::ZERO,
         has_long: false,
     };
-    match search.waves().await {
+    let mut outcome = search.waves().await;
+    if let Err(Stop::Partial(reason)) = outcome {
+        search.note(reason);
+        // What a search has found when it ends before its time still counts.
+        outcome = search.decide_rest().await;
+    }
+    match outcome {
         Ok(()) => {}
-        Err(Stop::Partial(reason)) => search.answer.partial.push(reason),
+        Err(Stop::Partial(reason)) => search.note(reason),
         Err(Stop::Failed(error)) => return Err(error),
     }
     Ok(search.finish(text, request.limit))
@@ -135,6 +147,8 @@ impl<E: std::error::Error> From<E> for Stop {
 struct Search<'l> {
     plan: Arc<Plan>,
     conditions: Arc<Conditions>,
+    /// What is left of them for spans of files, where the store has tested what it was told.
+    conditions_of_files: Arc<Conditions>,
     scope: Scope,
     front: Front,
     snapshot: Snapshot,
@@ -146,8 +160,10 @@ struct Search<'l> {
     report: Arc<ScanReport>,
     answer: SearchAnswer,
     cancelled: Cancelled,
-    /// Traces that the next load takes.
+    /// Traces that the next load takes at least.
     chunk: usize,
+    /// A load did not fit the memory.
+    is_short_of_memory: bool,
     /// The first step's condition and what it read, its rounds and its time.
     scanned: Option<(Option<String>, Arc<spanlight_store::ScanReport>)>,
     waves: u64,
@@ -169,33 +185,24 @@ impl Search<'_> {
         let request = ScanRequest {
             time_range: Some(window.end_min..window.start_max),
             trace_ids: None,
-            columns: self.conditions.columns(),
+            columns: self.conditions_of_files.columns(),
             filter: self.conditions.pushed(),
         };
         let scan = self.before(self.scan_deadline, self.snapshot.scan(&request));
         let scan = scan.await?;
         let filter = request.filter.as_ref().map(ToString::to_string);
-        self.scanned = Some((filter, scan.report));
-        let mut partitions = scan.partitions;
-        // Taken from the end: the newest first.
-        partitions.sort_by_key(Partition::max_start_time_unix_nano);
-        let mut spans = FIRST_WAVE_SPANS;
-        while let Some(newest) = partitions.last() {
-            if self.front.is_settled(newest.max_start_time_unix_nano()) {
-                break;
+        self.scanned = Some((filter, Arc::clone(&scan.report)));
+        let mut sweep = Sweep::new(scan, self.front.missing());
+        while let Some(newest) = sweep.newest()
+            && !self.front.is_settled(newest)
+        {
+            let wave = sweep.next(self.front.start_min());
+            self.scan(wave, window).await?;
+            let rest = sweep.newest();
+            if rest.is_none_or(|newest| self.front.may_settle(&self.plan.needs, newest)) {
+                self.front.line_up(&self.plan.needs);
+                self.decide_front().await?;
             }
-            let wave = next_wave(&mut partitions, spans);
-            let start_min = self.front.start_min();
-            self.scan(
-                wave,
-                Window {
-                    start_min,
-                    ..window
-                },
-            )
-            .await?;
-            self.decide_front().await?;
-            spans = spans.saturating_mul(4);
         }
         self.look_beyond(request).await
     }
@@ -234,15 +241,31 @@ impl Search<'_> {
         }
     }
 
-    /// The first step, over the partitions of a wave.
-    async fn scan(&mut self, wave: Vec<Partition>, window: Window) -> Result<(), Stop> {
+    /// The first step, over a wave.
+    async fn scan(&mut self, wave: Wave, window: Window) -> Result<(), Stop> {
         let started = Instant::now();
         self.waves += 1;
+        let window = Window {
+            start_min: wave.starts.start.max(self.front.start_min()),
+            start_max: wave.starts.end.min(window.start_max),
+            ..window
+        };
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
-        let scan = SpanScanExec::new(wave, parallel, Arc::clone(&self.report));
-        let conditions = Arc::clone(&self.conditions);
-        let plan = CandidateExec::new(Arc::new(scan), conditions, window);
-        let mut batches = execute_stream(Arc::new(plan), Arc::new(TaskContext::default()))?;
+        let (in_memory, in_files): (Vec<_>, Vec<_>) =
+            wave.partitions.into_iter().partition(Partition::may_repeat);
+        let mut found = Vec::new();
+        for (partitions, conditions) in [
+            (in_memory, &self.conditions),
+            (in_files, &self.conditions_of_files),
+        ] {
+            if !partitions.is_empty() {
+                let scan = SpanScanExec::new(partitions, parallel, Arc::clone(&self.report));
+                let plan = CandidateExec::new(Arc::new(scan), Arc::clone(conditions), window);
+                let context = Arc::new(TaskContext::default());
+                found.push(execute_stream(Arc::new(plan), context)?);
+            }
+        }
+        let mut batches = stream::select_all(found);
         while let Some(batch) = self.before(self.scan_deadline, batches.next()).await? {
             for candidate in candidates::read(&batch?) {
                 self.front.add(candidate).map_err(|_| self.memory_full())?;
@@ -252,11 +275,20 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The second step, for the traces found so far that may still be on the page.
+    /// The second step, for what was found when no more can be.
+    async fn decide_rest(&mut self) -> Result<(), Stop> {
+        self.front.close(&self.plan.needs);
+        self.decide_front().await
+    }
+
+    /// The second step, for the traces that are lined up and may still be on the page.
     async fn decide_front(&mut self) -> Result<(), Stop> {
-        self.front.line_up(&self.plan.needs);
         loop {
-            let ids = self.front.next(self.chunk);
+            let count = match self.is_short_of_memory {
+                true => self.chunk,
+                false => self.front.missing().clamp(self.chunk, CHUNK_TRACES.end),
+            };
+            let ids = self.front.next(count);
             if ids.is_empty() {
                 return Ok(());
             }
@@ -272,12 +304,14 @@ impl Search<'_> {
             if self.decide_traces(&ids).await?.is_ok() {
                 continue;
             }
-            self.chunk = CHUNK_TRACES.start;
+            (self.chunk, self.is_short_of_memory) = (CHUNK_TRACES.start, true);
             match ids.iter().nth(ids.len() / 2).copied() {
                 Some(middle) if ids.len() > 1 => {
                     left.push(ids.split_off(&middle));
                     left.push(ids);
                 }
+                // Said of all that may be missing.
+                _ if self.answer.partial.contains(&self.memory_limit()) => {}
                 _ => self.answer.partial.extend(
                     ids.into_iter()
                         .map(|trace_id| PartialReason::TraceTooLarge { trace_id }),
@@ -345,9 +379,13 @@ impl Search<'_> {
     }
 
     fn memory_full(&self) -> Stop {
-        Stop::Partial(PartialReason::MemoryLimit {
+        Stop::Partial(self.memory_limit())
+    }
+
+    fn memory_limit(&self) -> PartialReason {
+        PartialReason::MemoryLimit {
             limit_bytes: self.limits.memory_bytes,
-        })
+        }
     }
 
     fn note(&mut self, reason: PartialReason) {
@@ -386,19 +424,6 @@ impl Search<'_> {
         }
         answer
     }
-}
-
-/// Takes partitions from the end until they have this many spans.
-fn next_wave(partitions: &mut Vec<Partition>, spans: usize) -> Vec<Partition> {
-    let mut wave = Vec::new();
-    let mut count = 0_usize;
-    while count < spans
-        && let Some(partition) = partitions.pop()
-    {
-        count = count.saturating_add(partition.span_count_upper_bound());
-        wave.push(partition);
-    }
-    wave
 }
 
 fn nanos(duration: Duration) -> i64 {

@@ -23,6 +23,32 @@ pub(crate) fn condition(filters: &[Filter], fields: &Fields) -> Option<Arc<Condi
     (!is_true(&condition)).then(|| Arc::new(condition))
 }
 
+/// Whether the condition of a filter says nearly all of it: a span that meets the one is likely selected by the other.
+pub(crate) fn is_told(filter: &Filter, fields: &Fields) -> bool {
+    fn is_told(node: &Node, fields: &Fields) -> bool {
+        let is_field = |node: &Node| matches!(node, Node::Field(_));
+        match node {
+            Node::Constant(_) => true,
+            Node::And(operands) | Node::Or(operands) => {
+                operands.iter().all(|operand| is_told(operand, fields))
+            }
+            Node::Compare(_, left, right) => {
+                is_field(left)
+                    && matches!(**right, Node::Constant(_))
+                    && !is_true(&must(node, fields))
+            }
+            Node::Match { operand, .. }
+            | Node::IsNil {
+                operand,
+                negated: true,
+            } => is_field(operand) && !is_true(&must(node, fields)),
+            Node::Field(_) => !is_true(&must(node, fields)),
+            _ => false,
+        }
+    }
+    !filter.events && !filter.links && is_told(&filter.root, fields)
+}
+
 fn anything() -> Condition {
     Condition::And(Vec::new())
 }
@@ -263,6 +289,27 @@ mod tests {
         match condition(&filters, &plan.fields) {
             Some(condition) => condition.to_string(),
             None => "true".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_the_store_is_told_of_a_filter_is_all_of_it_or_not() {
+        for (query, expected) in [
+            ("{ }", true),
+            ("{ span.a = 1 && (name =~ \"x.*\" || .b) }", true),
+            ("{ span.a != nil }", true),
+            ("{ span.a = nil }", false),
+            ("{ !(span.a = 1) }", false),
+            ("{ span.a = span.b }", false),
+            ("{ span.a = 1 && event:name = \"e\" }", false),
+            ("{ span.a = 1 && span:id = \"1\" }", false),
+        ] {
+            let Root::Search(pipeline) = spanlight_traceql::parse(query).unwrap().root else {
+                panic!("{query}");
+            };
+            let plan = Plan::of_pipeline(&pipeline).unwrap();
+            let filter = plan.filters[0].relaxed(&plan.fields);
+            assert_eq!(is_told(&filter, &plan.fields), expected, "{query}");
         }
     }
 

@@ -28,6 +28,13 @@ struct Seen {
     decided: bool,
 }
 
+impl Seen {
+    /// Whether it may be an answer, and was not decided.
+    fn is_open(&self, needs: &Needs) -> bool {
+        !self.decided && needs.met_by(self.found)
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Front {
@@ -113,15 +120,41 @@ impl Front {
         Ok(())
     }
 
+    /// Whether the page may be settled by deciding what was found: enough of it may start later than this, which is
+    /// where all that was not looked at starts or before.
+    pub(super) fn may_settle(&self, needs: &Needs, start_max: i64) -> bool {
+        let answers = self.answers.iter();
+        let answers = answers.filter(|Reverse(it)| it.key.0 > start_max).count();
+        let wanted = self.size.saturating_sub(answers);
+        let open = self.seen.values();
+        let open = open.filter(|it| it.start_max > start_max && it.is_open(needs));
+        wanted == 0 || open.take(wanted).count() == wanted
+    }
+
+    /// Answers that the page has room for.
+    pub(super) fn missing(&self) -> usize {
+        self.size - self.answers.len()
+    }
+
     /// Lines up the traces that may be answers for what they need, after spans were added.
     pub(super) fn line_up(&mut self, needs: &Needs) {
         let start_min = self.start_min();
         let seen = self.seen.iter();
         self.queue = seen
-            .filter(|(_, it)| !it.decided && it.start_max >= start_min && needs.met_by(it.found))
+            .filter(|(_, it)| it.start_max >= start_min && it.is_open(needs))
             .map(|(id, it)| (it.start_max, *id))
             .collect();
         self.queue.sort_unstable();
+    }
+
+    /// Lines up what was found when no more can be, and gives back the memory.
+    pub(super) fn close(&mut self, needs: &Needs) {
+        self.line_up(needs);
+        self.seen = FxHashMap::default();
+        self.granted = self.queue.len();
+        let bytes = self.granted * BYTES_PER_TRACE;
+        // No more than was held.
+        self.memory.shrink(self.memory.size().saturating_sub(bytes));
     }
 
     /// The traces to decide next, those first that may be newest; none when no trace can still come on the page.
