@@ -313,13 +313,12 @@ impl Pass<'_> {
             ..ScanColumns::NONE
         };
         let scan = self.scan(PLACES, range, columns, None).await;
-        let (memory, files): (Vec<_>, Vec<_>) =
-            scan.into_iter().partition(|it| it.file().is_none());
+        let (memory, files): (Vec<_>, Vec<_>) = scan.into_iter().partition(|it| it.run().is_none());
         let parts: BTreeSet<String> = files.iter().map(Partition::describe).collect();
         let known = match self.repeats.get(&parts) {
             Some(known) => known,
             None => {
-                let places: BTreeSet<String> = files.iter().filter_map(Partition::file).collect();
+                let places: BTreeSet<String> = files.iter().filter_map(Partition::run).collect();
                 let workers = self.keys(places, files).await?;
                 let find = move || FileTraces::of(parts, workers);
                 let found = tokio::task::spawn_blocking(find).await;

@@ -1,5 +1,6 @@
 //! The cold tier: Parquet files in a Delta table. `cold/TABLE.md` describes the table.
 
+pub(crate) mod append;
 pub(crate) mod cache;
 pub(crate) mod catalogue;
 pub(crate) mod checksum;
@@ -109,6 +110,18 @@ impl FileTimes {
         let duration = end.wrapping_sub(start);
         self.duration_min = self.duration_min.min(duration);
         self.duration_max = self.duration_max.max(duration);
+    }
+
+    /// Bounds of these and those.
+    pub(crate) fn include_all(&mut self, other: &Self) {
+        self.start_min = self.start_min.min(other.start_min);
+        self.start_max = self.start_max.max(other.start_max);
+        self.end_min = self.end_min.min(other.end_min);
+        self.end_max = self.end_max.max(other.end_max);
+        self.received_min = self.received_min.min(other.received_min);
+        self.received_max = self.received_max.max(other.received_max);
+        self.duration_min = self.duration_min.min(other.duration_min);
+        self.duration_max = self.duration_max.max(other.duration_max);
     }
 
     /// As a file says it about itself.

@@ -5,16 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::UInt32Array;
-use futures::StreamExt as _;
-use spanlight_model::{SpanBatch, TraceId};
+use spanlight_model::TraceId;
 
 use crate::budget::Reservation;
-use crate::cold::{ColdFile, ColdTier};
-use crate::error::{FlushError, ReadError};
+use crate::cold::ColdFile;
+use crate::cold::append::Without;
+use crate::error::FlushError;
 use crate::maintenance::Maintenance;
-use crate::scan::{ScanColumns, ScanRequest};
-use crate::snapshot::{Snapshot, View};
+use crate::rewrite::RemoveError;
 
 /// How long to wait for memory that new spans have taken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,17 +40,7 @@ impl Maintenance {
         let mut deletion = Deletion::default();
         let files = Arc::clone(&self.published.load().cold.files);
         for file in files.iter() {
-            let matching = match self.spans_of(file, traces).await {
-                Ok(0) => continue,
-                Ok(matching) => matching,
-                Err(error) => {
-                    tracing::error!(%error, "a file cannot be searched for spans to delete");
-                    deletion.files_unreadable += 1;
-                    continue;
-                }
-            };
             self.delete_from(file, traces, &mut deletion).await?;
-            deletion.spans += matching;
         }
         drop(files);
         // Those that are still being read are removed at a later look.
@@ -61,73 +49,31 @@ impl Maintenance {
         Ok(deletion)
     }
 
-    /// How many spans of these traces a file has.
-    async fn spans_of(
-        &self,
-        file: &Arc<ColdFile>,
-        traces: &Arc<BTreeSet<TraceId>>,
-    ) -> Result<u64, ReadError> {
-        let view = View {
-            cold: ColdTier {
-                files: Arc::new(vec![Arc::clone(file)]),
-                ..ColdTier::default()
-            },
-            ..View::default()
-        };
-        let request = ScanRequest {
-            trace_ids: Some(Arc::clone(traces)),
-            columns: ScanColumns {
-                trace_id: true,
-                ..ScanColumns::NONE
-            },
-            ..ScanRequest::default()
-        };
-        let snapshot = Snapshot::new(Arc::new(view), self.reader.clone());
-        let mut spans = 0;
-        for partition in snapshot.scan(&request).await.partitions {
-            let mut stream = partition.stream();
-            while let Some(batch) = stream.next().await {
-                let batch = batch?;
-                let columns = batch.columns();
-                let rows = 0..batch.num_spans();
-                spans += rows
-                    .filter(|&row| traces.contains(&columns.trace_id(row)))
-                    .count() as u64;
-            }
-        }
-        Ok(spans)
-    }
-
     async fn delete_from(
         &mut self,
         file: &Arc<ColdFile>,
-        traces: &BTreeSet<TraceId>,
+        traces: &Arc<BTreeSet<TraceId>>,
         deletion: &mut Deletion,
     ) -> Result<(), FlushError> {
         let memory = self.memory_for(file.spans).await?;
-        let failed = |error: ReadError| FlushError::Write(error.to_string());
-        let batches = self.read_files(std::slice::from_ref(file)).await;
-        let mut kept = Vec::new();
-        for batch in batches.map_err(failed)? {
-            let batch = without(&batch, traces).map_err(failed)?;
-            if !batch.is_empty() {
-                kept.push(batch);
-            }
-        }
-        let new = match kept.is_empty() {
-            true => Vec::new(),
-            false => vec![self.write_cold(kept).await?.file],
-        };
+        let without = Without::Traces(Arc::clone(traces));
+        let removed = self.remove_spans(file, without).await;
         drop(memory);
-        if let Err(error) = self.replace(std::slice::from_ref(file), &new, true).await {
-            if !self.table.is_doubtful() {
-                let unused = new.iter().map(|file| file.path.clone());
-                self.remove_files(unused.collect()).await;
+        let removed = match removed {
+            Ok(removed) => removed,
+            Err(RemoveError::Unreadable(error)) => {
+                tracing::error!(%error, "a file cannot be searched for spans to delete");
+                deletion.files_unreadable += 1;
+                return Ok(());
             }
-            return Err(error);
+            Err(RemoveError::Failed(error)) => return Err(error),
+        };
+        if removed.spans == 0 {
+            return Ok(());
         }
-        deletion.files_rewritten += new.len() as u64;
-        deletion.files_removed += u64::from(new.is_empty());
+        deletion.spans += removed.spans;
+        deletion.files_rewritten += u64::from(removed.is_left);
+        deletion.files_removed += u64::from(!removed.is_left);
         // Not after the usual time for readers of old versions, but when the last of ours is gone.
         if let Some(tombstone) = self.tombstones.get_mut(&file.name) {
             tombstone.left_unix_milli = 0;
@@ -148,19 +94,4 @@ impl Maintenance {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-/// The spans of other traces.
-fn without(batch: &SpanBatch, traces: &BTreeSet<TraceId>) -> Result<SpanBatch, ReadError> {
-    let columns = batch.columns();
-    let rows: Vec<u32> = (0..batch.num_spans())
-        .filter(|&row| !traces.contains(&columns.trace_id(row)))
-        .filter_map(|row| u32::try_from(row).ok())
-        .collect();
-    batch
-        .take(&UInt32Array::from(rows))
-        .map_err(|error| ReadError::Damaged {
-            file: "memory".to_owned(),
-            reason: error.to_string(),
-        })
 }

@@ -50,6 +50,8 @@ pub(crate) struct Maintenance {
     pub(crate) left: Vec<Arc<ColdFile>>,
     /// When the names of all files were looked at.
     pub(crate) looked: Option<Instant>,
+    /// Names of files that cannot be joined with others as they are.
+    pub(crate) unfit: BTreeSet<String>,
     /// What the sampling policy decided.
     pub(crate) decisions: Decisions,
     /// Which files have been cleared of services.

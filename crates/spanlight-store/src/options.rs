@@ -53,6 +53,8 @@ pub struct StoreOptions {
     pub tombstone_grace: Duration,
     /// How often small files of the table are looked at, whether some are worth joining.
     pub compaction_interval: Duration,
+    /// Files with fewer spans are sorted as one when they are joined; others are put together as they are.
+    pub merge_spans: u64,
     /// Bytes at which a new segment of the log is begun.
     pub segment_bytes: u64,
     /// Bytes that may wait for the log's writer.
@@ -88,6 +90,7 @@ impl StoreOptions {
             disk_bytes: None,
             tombstone_grace: Duration::from_secs(10 * 60),
             compaction_interval: Duration::from_secs(10),
+            merge_spans: 64 << 10,
             segment_bytes: 64 << 20,
             queue_bytes: 64 << 20,
             maintenance_interval: Duration::from_secs(1),

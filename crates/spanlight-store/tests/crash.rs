@@ -23,6 +23,8 @@ fn options(disk: &ForgetfulDisk) -> StoreOptions {
 /// What a user did: the spans sent, and of these the acknowledged ones.
 #[derive(Debug, Default)]
 struct Done {
+    /// Files are joined by copying, not by sorting.
+    copies: bool,
     sent: BTreeSet<u64>,
     acknowledged: BTreeSet<u64>,
 }
@@ -39,7 +41,11 @@ impl Done {
 
     /// Everything that a store does to its disk.
     async fn live(&mut self, disk: &ForgetfulDisk) {
-        let Ok(store) = Store::open(options(disk)).await else {
+        let mut options = options(disk);
+        if self.copies {
+            options.merge_spans = 1;
+        }
+        let Ok(store) = Store::open(options).await else {
             return;
         };
         for round in 0..3 {
@@ -74,18 +80,24 @@ impl Done {
 }
 
 /// How many writing operations a life has.
-async fn life_length() -> u64 {
+async fn life_length(copies: bool) -> u64 {
     let disk = ForgetfulDisk::default();
-    let mut done = Done::default();
+    let mut done = Done {
+        copies,
+        ..Done::default()
+    };
     done.live(&disk).await;
     assert_eq!(done.acknowledged.len(), 21);
     disk.operations()
 }
 
-async fn crash_at(operation: u64, seed: u64) {
+async fn crash_at(operation: u64, seed: u64, copies: bool) {
     let when = format!("power cut after operation {operation}, seed {seed}");
     let disk = ForgetfulDisk::default();
-    let mut done = Done::default();
+    let mut done = Done {
+        copies,
+        ..Done::default()
+    };
     disk.pull_plug_after(operation);
     done.live(&disk).await;
     disk.restart(seed);
@@ -94,25 +106,25 @@ async fn crash_at(operation: u64, seed: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_cut_at_any_step_loses_nothing_and_repeats_nothing() {
-    let length = life_length().await;
+    let length = life_length(false).await;
     assert!(length > 60, "{length} operations");
     for operation in 0..=length {
-        crash_at(operation, 0).await;
+        crash_at(operation, 0, false).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_cut_that_keeps_some_of_the_rest_is_no_worse() {
-    let length = life_length().await;
+    let length = life_length(true).await;
     for operation in 0..=length {
-        crash_at(operation, operation + 1).await;
+        crash_at(operation, operation + 1, true).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_cut_during_recovery_is_no_worse() {
     // After the last appends: a table with two commits, and a log with unsynced bytes.
-    let length = life_length().await;
+    let length = life_length(false).await;
     for operation in 0..40 {
         let when = format!("second power cut, after operation {operation}");
         let disk = ForgetfulDisk::default();
@@ -130,7 +142,7 @@ async fn a_power_cut_during_recovery_is_no_worse() {
 /// A kill leaves the page cache; recovery must not build on what a power cut can still take away.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_visible_after_a_kill_survives_a_power_cut() {
-    let length = life_length().await;
+    let length = life_length(false).await;
     for operation in 0..=length {
         let when = format!("kill after operation {operation}, then a power cut");
         let disk = ForgetfulDisk::default();

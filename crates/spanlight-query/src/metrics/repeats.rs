@@ -1,6 +1,6 @@
-//! Traces that are in several places, memory or files, so that a span of them may be there twice.
+//! Traces that are in several places, memory or runs of files, so that a span of them may be there twice.
 //!
-//! Within a file each span is there once, so counting its rows is exact but for these traces, which are read by their
+//! Within a run each span is there once, so counting its rows is exact but for these traces, which are read by their
 //! ids and decided like those of a search. Which they are is found by reading the trace ids of all places once, and
 //! remembered as long as the files stay the same.
 
@@ -102,7 +102,7 @@ pub(crate) struct KeyWorker {
 }
 
 impl KeyWorker {
-    /// `places` are the files, sorted.
+    /// `places` are the runs of the files, sorted.
     pub(crate) fn new(places: &Arc<Vec<String>>, memory: MemoryReservation) -> Self {
         Self {
             pairs: Vec::new(),
@@ -115,8 +115,8 @@ impl KeyWorker {
 
 impl Worker for KeyWorker {
     fn begin(&mut self, partition: &Partition) {
-        let file = partition.file();
-        let place = file.and_then(|file| self.places.binary_search(&file).ok());
+        let run = partition.run();
+        let place = run.and_then(|run| self.places.binary_search(&run).ok());
         self.place = place.map_or(u32::MAX, |place| place as u32);
     }
 

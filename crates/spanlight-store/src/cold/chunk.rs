@@ -13,10 +13,12 @@ use std::io::Write;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array as _, ArrayRef, ArrowPrimitiveType, RecordBatch};
+use arrow_array::{Array as _, ArrayRef, ArrowPrimitiveType, RecordBatch, new_null_array};
 use arrow_schema::{DataType, TimeUnit};
-use parquet::basic::Encoding;
+use parquet::basic::{Encoding, Type};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
+use parquet::file::reader::ChunkReader;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnDescPtr;
@@ -76,6 +78,44 @@ impl RowGroupWriter {
         }
         group.close()?;
         Ok(())
+    }
+
+    /// Writes a row group of column chunks that are known by their paths and read from `bytes`; columns that are not
+    /// known have nulls only.
+    pub(crate) fn append<W: Write + Send>(
+        &mut self,
+        file: &mut SerializedFileWriter<W>,
+        spans: usize,
+        mut chunk: impl FnMut(&str) -> Result<Option<ColumnCloseResult>, ParquetError>,
+        bytes: &impl ChunkReader,
+    ) -> Result<(), ParquetError> {
+        let descriptors = file.schema_descr().columns().to_vec();
+        let mut group = file.next_row_group()?;
+        for descriptor in descriptors {
+            if let Some(known) = chunk(&descriptor.path().string())? {
+                group.append_column(bytes, known)?;
+                continue;
+            }
+            let nulls = self.nulls(spans, descriptor)?;
+            group.append_column(&nulls.bytes, nulls.close)?;
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    /// An attribute's column in which no row has a value.
+    fn nulls(&mut self, rows: usize, descriptor: ColumnDescPtr) -> Result<Chunk, ParquetError> {
+        let kind = match descriptor.physical_type() {
+            Type::BYTE_ARRAY => table::dictionary_of_texts(),
+            Type::INT64 => DataType::Int64,
+            Type::DOUBLE => DataType::Float64,
+            Type::BOOLEAN => DataType::Boolean,
+            other => return Err(ParquetError::NYI(format!("columns of type {other}"))),
+        };
+        let leaves = leaves(&new_null_array(&kind, rows), true);
+        let leaf = leaves.first();
+        let leaf = leaf.ok_or_else(|| ParquetError::General("no column".to_owned()))?;
+        self.chunk(leaf, descriptor)
     }
 
     fn chunk(&mut self, leaf: &Leaf, descriptor: ColumnDescPtr) -> Result<Chunk, ParquetError> {

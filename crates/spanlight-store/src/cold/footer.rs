@@ -20,7 +20,7 @@ use super::checksum::{Checksums, META_CHECKSUMS};
 use super::dictionary;
 use super::fetch::Fetch;
 use super::prune::{self, Durations};
-use super::schema::{META_CATALOGUE, with_dictionaries};
+use super::schema::{META_CATALOGUE, META_RUNS, with_dictionaries};
 use crate::hot::TimeBounds;
 
 /// Bytes that are kept, unless one file alone takes more.
@@ -34,6 +34,8 @@ pub(crate) struct Footer {
     /// The attributes that have columns in this file.
     pub(crate) catalogue: Catalogue,
     pub(crate) groups: Vec<Group>,
+    /// The first row group of each run.
+    runs: Vec<usize>,
     pub(crate) checksums: Option<Arc<Checksums>>,
     leaves: HashMap<String, (usize, usize)>,
     /// For each column its name and its leaves.
@@ -99,6 +101,7 @@ impl Footer {
         });
         Ok(Self {
             groups: groups.collect(),
+            runs: runs(&metadata),
             catalogue: catalogue(&metadata)?,
             bytes: AtomicUsize::new(metadata.memory_size() + 100 * leaves.len()),
             leaves,
@@ -113,6 +116,11 @@ impl Footer {
     /// The leaf column of this path, and the column that it belongs to.
     pub(crate) fn leaf(&self, path: &str) -> Option<(usize, usize)> {
         self.leaves.get(path).copied()
+    }
+
+    /// The run that a row group belongs to. Within a run rows are sorted, and each span is there once.
+    pub(crate) fn run_of(&self, group: usize) -> usize {
+        self.runs.partition_point(|first| *first <= group)
     }
 
     /// The columns: each with its name and its leaves.
@@ -237,6 +245,18 @@ fn checksums(metadata: &ParquetMetaData) -> Result<Option<Arc<Checksums>>, Parqu
             "{META_CHECKSUMS} makes no sense"
         ))),
     }
+}
+
+/// Where the runs begin; all row groups are one, unless the file says otherwise.
+fn runs(metadata: &ParquetMetaData) -> Vec<usize> {
+    let lengths = key_value(metadata, META_RUNS).unwrap_or_default();
+    let lengths = lengths
+        .split(' ')
+        .filter_map(|length| length.parse::<usize>().ok());
+    let firsts = lengths.scan(0, |first, length| {
+        Some(std::mem::replace(first, *first + length))
+    });
+    firsts.collect()
 }
 
 /// What a file says of its attribute columns; files of the first version have none.

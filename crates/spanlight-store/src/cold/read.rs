@@ -187,8 +187,10 @@ impl Part {
         }
     }
 
-    pub(crate) fn file_label(&self) -> String {
-        self.file.fetch.file().label()
+    /// The file and the run of it that this is a part of.
+    pub(crate) fn run(&self) -> String {
+        let run = self.file.footer.run_of(self.group);
+        format!("{} run {run}", self.file.fetch.file().label())
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -345,7 +347,11 @@ fn is_narrow(columns: &ScanColumns) -> bool {
 }
 
 /// What readers are told; those who run the server are told too, unless the file is only out of reach.
-fn read_error(file: &ColdFile, error: &ParquetError, unreadable: &Unreadable) -> ReadError {
+pub(crate) fn read_error(
+    file: &ColdFile,
+    error: &ParquetError,
+    unreadable: &Unreadable,
+) -> ReadError {
     let source = match error {
         ParquetError::External(source) => source.downcast_ref::<io::Error>(),
         _ => None,

@@ -12,6 +12,7 @@ pub(crate) const FORMAT: u32 = 2;
 pub(crate) const META_FORMAT: &str = "spanlight.format";
 pub(crate) const META_CATALOGUE: &str = "spanlight.catalogue";
 pub(crate) const META_TIMES: &str = "spanlight.times";
+pub(crate) const META_RUNS: &str = "spanlight.runs";
 
 pub(crate) const TRACE_ID: &str = "trace_id";
 pub(crate) const SPAN_ID: &str = "span_id";

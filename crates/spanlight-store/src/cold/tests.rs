@@ -1,5 +1,6 @@
 //! Spans survive the table: written to rows, to a file, and read back.
 
+mod appending;
 mod columns;
 mod damage;
 mod filters;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowSchemaConverter;
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
 use spanlight_model::SpanBatch;
 
@@ -18,7 +20,7 @@ use super::chunk::{PAGE_ROWS, RowGroupWriter};
 use super::encode::{Encoder, Source};
 use super::order::Order;
 use super::promote::Promotion;
-use super::schema::{FORMAT, META_CATALOGUE, META_FORMAT, META_TIMES, table_schema};
+use super::schema::{FORMAT, META_CATALOGUE, META_FORMAT, META_RUNS, META_TIMES, table_schema};
 use super::{ColdFile, FileTimes};
 use crate::disk::{Disk, DiskFile};
 
@@ -161,6 +163,27 @@ impl FileWriter {
         written.map_err(|error| self.error(error))
     }
 
+    /// Writes a row group of another file as it is there: `chunk` knows the column chunks by their paths, and whether
+    /// there are any, `bytes` has them.
+    pub(crate) fn append(
+        &mut self,
+        spans: usize,
+        chunk: impl FnMut(&str) -> Result<Option<ColumnCloseResult>, ParquetError>,
+        bytes: &impl ChunkReader,
+    ) -> Result<(), WriteError> {
+        let written = self.groups.append(&mut self.file, spans, chunk, bytes);
+        written.map_err(|error| self.error(error))
+    }
+
+    /// Says of how many row groups each of the file's runs is. One that says nothing is one run.
+    pub(crate) fn say_runs(&mut self, runs: &[usize]) {
+        if runs.len() > 1 {
+            let runs: Vec<String> = runs.iter().map(usize::to_string).collect();
+            let entry = KeyValue::new(META_RUNS.to_owned(), runs.join(" "));
+            self.file.append_key_value_metadata(entry);
+        }
+    }
+
     /// Ends the file and syncs it, and says how long it is.
     pub(crate) fn finish(
         mut self,
@@ -193,7 +216,7 @@ impl FileWriter {
         Ok(sink.bytes)
     }
 
-    fn error(&self, source: ParquetError) -> WriteError {
+    pub(crate) fn error(&self, source: ParquetError) -> WriteError {
         WriteError::Parquet {
             path: self.path.clone(),
             source,

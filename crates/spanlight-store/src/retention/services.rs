@@ -3,15 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow_array::UInt32Array;
-use futures::StreamExt as _;
-use spanlight_model::SpanBatch;
-
-use crate::cold::{ColdFile, ColdTier};
-use crate::error::{FlushError, ReadError};
+use crate::cold::ColdFile;
+use crate::cold::append::Without;
+use crate::error::FlushError;
 use crate::maintenance::{Maintenance, nanos};
-use crate::scan::{Comparison, Field, Filter, Literal, Predicate, ScanColumns, ScanRequest, Test};
-use crate::snapshot::{Snapshot, View};
+use crate::rewrite::RemoveError;
 
 /// Files that are looked into at once, so that spans that move on need not wait long.
 const FILES_AT_ONCE: usize = 32;
@@ -67,16 +63,20 @@ impl Maintenance {
         file: &Arc<ColdFile>,
         services: &Services,
     ) -> Result<Option<u64>, FlushError> {
-        let found = match self.count_services(file, services).await {
-            Ok(found) => found,
-            Err(error) => return Err(FlushError::Write(error.to_string())),
+        let Some(memory) = self.reserve_for(file.spans) else {
+            return Ok(None);
+        };
+        let without = Without::Services(Arc::new(services.clone()));
+        let removed = self.remove_spans(file, without).await;
+        drop(memory);
+        let found = match removed {
+            Ok(removed) => removed.spans,
+            Err(RemoveError::Unreadable(error)) => {
+                return Err(FlushError::Write(error.to_string()));
+            }
+            Err(RemoveError::Failed(error)) => return Err(error),
         };
         if found > 0 {
-            let Some(memory) = self.reserve_for(file.spans) else {
-                return Ok(None);
-            };
-            self.write_without(file, services).await?;
-            drop(memory);
             tracing::info!(
                 spans = found,
                 "spans beyond storage.service_retention were deleted"
@@ -88,82 +88,4 @@ impl Maintenance {
         cleared.extend(services.iter().map(Arc::clone));
         Ok(Some(found))
     }
-
-    async fn count_services(
-        &self,
-        file: &Arc<ColdFile>,
-        services: &Services,
-    ) -> Result<u64, ReadError> {
-        let tests = services.iter().map(|service| {
-            Filter::Test(Test {
-                field: Field::ServiceName,
-                predicate: Predicate::Compare(
-                    Comparison::Equal,
-                    Literal::String(Arc::clone(service)),
-                ),
-            })
-        });
-        let request = ScanRequest {
-            columns: ScanColumns {
-                service_name: true,
-                ..ScanColumns::NONE
-            },
-            filter: Some(Arc::new(Filter::Or(tests.collect()))),
-            ..ScanRequest::default()
-        };
-        let view = View {
-            cold: ColdTier {
-                files: Arc::new(vec![Arc::clone(file)]),
-                ..ColdTier::default()
-            },
-            ..View::default()
-        };
-        let snapshot = Snapshot::new(Arc::new(view), self.reader.clone());
-        let mut found = 0;
-        for partition in snapshot.scan(&request).await.partitions {
-            let mut stream = partition.stream();
-            while let Some(batch) = stream.next().await {
-                found += rows(&batch?, |service| services.contains(service)).len() as u64;
-            }
-        }
-        Ok(found)
-    }
-
-    async fn write_without(
-        &mut self,
-        file: &Arc<ColdFile>,
-        services: &Services,
-    ) -> Result<(), FlushError> {
-        let files = [Arc::clone(file)];
-        let write_error = |reason: String| FlushError::Write(reason);
-        let batches = self.read_files(&files).await;
-        let mut kept = Vec::new();
-        for batch in batches.map_err(|error| write_error(error.to_string()))? {
-            let rows = UInt32Array::from(rows(&batch, |service| !services.contains(service)));
-            let batch = batch.take(&rows);
-            kept.push(batch.map_err(|error| write_error(error.to_string()))?);
-        }
-        kept.retain(|batch| !batch.is_empty());
-        let new = if kept.is_empty() {
-            None
-        } else {
-            Some(self.write_cold(kept).await?.file)
-        };
-        if let Err(error) = self.replace(&files, new.as_slice(), true).await {
-            if !self.table.is_doubtful() {
-                let unused = new.iter().map(|file| file.path.clone());
-                self.remove_files(unused.collect()).await;
-            }
-            return Err(error);
-        }
-        Ok(())
-    }
-}
-
-/// The rows whose service's name passes; one without is the empty name.
-fn rows(batch: &SpanBatch, passes: impl Fn(&str) -> bool) -> Vec<u32> {
-    let rows = (0..).zip((0..batch.num_spans()).map(|row| batch.span(row)));
-    rows.filter(|(_, span)| passes(span.resource().service_name().unwrap_or_default()))
-        .map(|(row, _)| row)
-        .collect()
 }

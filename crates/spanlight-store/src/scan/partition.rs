@@ -195,12 +195,12 @@ impl Partition {
         }
     }
 
-    /// The file that it is a part of; `None` in memory. No span is in a file twice.
+    /// The run of rows of a file that it is a part of; `None` in memory. No span is in a run twice.
     #[must_use]
-    pub fn file(&self) -> Option<String> {
+    pub fn run(&self) -> Option<String> {
         match &self.source {
             Source::Hot { .. } => None,
-            Source::File(part) => Some(part.file_label()),
+            Source::File(part) => Some(part.run()),
             Source::Unreadable { file, .. } => Some(file.clone()),
         }
     }

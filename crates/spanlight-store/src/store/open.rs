@@ -1,5 +1,6 @@
 //! Opening a store: what is found in the directory, what a crash left, and the order in which the parts start.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -163,6 +164,7 @@ fn start(
         looked: None,
         decisions: found.decisions,
         cleared: Cleared::new(),
+        unfit: BTreeSet::new(),
         compacted_at: options.clock.now_unix_nano(),
         report: Arc::clone(&report),
         closing: closing.clone(),

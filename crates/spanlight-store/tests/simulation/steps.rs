@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Flush,
     /// Do what is due.
     Maintain,
+    /// Join the files of the table.
+    Join,
     /// Queries: everything, some traces, a range of time, few columns.
     Query,
     /// Time goes on, or jumps.
@@ -45,12 +47,13 @@ pub(super) enum Kind {
 }
 
 /// How often each happens.
-const WEIGHTS: [(Kind, u32); 15] = [
+const WEIGHTS: [(Kind, u32); 16] = [
     (Kind::Append, 30),
     (Kind::AppendAndLeave, 2),
     (Kind::Seal, 10),
     (Kind::Flush, 7),
     (Kind::Maintain, 10),
+    (Kind::Join, 4),
     (Kind::Query, 8),
     (Kind::Clock, 6),
     (Kind::Restart, 4),

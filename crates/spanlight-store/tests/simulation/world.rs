@@ -71,6 +71,8 @@ impl World {
         let retention = [None, Some(600), Some(7_200)][random.random_range(0..3)];
         options.retention = retention.map(Duration::from_secs);
         options.tombstone_grace = Duration::from_secs(100);
+        // Files are joined by copying in every other history.
+        options.merge_spans = if seed.is_multiple_of(2) { 1 } else { 1 << 16 };
         Self {
             seed,
             disk,
@@ -133,6 +135,7 @@ impl World {
             Kind::Seal => self.seal().await,
             Kind::Flush => self.flush().await,
             Kind::Maintain => self.maintain().await,
+            Kind::Join => self.join().await,
             Kind::Query => self.query(random).await,
             Kind::Clock => self.move_clock(random),
             Kind::Restart => self.restart().await,

@@ -1,4 +1,4 @@
-//! What moves spans from level to level: seal, flush and maintain, also while others append and ask.
+//! What moves spans from level to level: seal, flush, join and maintain, also while others append and ask.
 
 use rand::Rng as _;
 use rand::rngs::SmallRng;
@@ -81,6 +81,23 @@ impl World {
             }
         }
         self.check("everything, after a slow flush").await;
+    }
+
+    /// Files of the table become fewer.
+    pub(super) async fn join(&mut self) {
+        let Some(store) = self.store.clone() else {
+            return;
+        };
+        let mut joined = 0;
+        let done = store.compact(|step| joined += step.files).await;
+        self.note(&format!("     {joined} files joined"));
+        if let Err(error) = done {
+            self.note(&format!("     {error}"));
+            let is_explained = self.may_fail() || !self.damaged_files.is_empty();
+            assert!(is_explained, "files were not joined: {error}");
+        }
+        drop(store);
+        self.check("everything, after joining files").await;
     }
 
     pub(super) async fn maintain(&mut self) {
