@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spanlight_model::{SpanColumns, TraceId};
+use spanlight_traceql::ast::Field;
 
 use crate::answer::TraceSummary;
 use crate::cursor::Key;
@@ -136,11 +137,11 @@ pub(crate) fn decide(
 }
 
 /// For the fields that need it: the shape of each trace, and where in which trace each row of each part is.
-fn shapes(
+fn shapes<'a>(
     plan: &Plan,
     traces: &[TraceRows],
-    columns: &[SpanColumns<'_>],
-) -> (Vec<TraceShape>, Vec<Vec<(u32, u32)>>) {
+    columns: &[SpanColumns<'a>],
+) -> (Vec<TraceShape<'a>>, Vec<Vec<(u32, u32)>>) {
     if !plan.fields.iter().any(is_trace_level) {
         return (Vec::new(), vec![Vec::new(); columns.len()]);
     }
@@ -151,7 +152,21 @@ fn shapes(
             places[at.part][at.row] = (number as u32, position as u32);
         }
     }
-    let shapes = traces.iter().map(|trace| trace.shape(columns)).collect();
+    let mut shapes: Vec<TraceShape<'_>> = traces.iter().map(|it| it.shape(columns)).collect();
+    if let Some(own) = plan.fields.of_parents() {
+        let bind = |columns: &SpanColumns<'a>| Bound::new(&own, columns.clone(), None);
+        let bound: Vec<Bound<'a>> = columns.iter().map(bind).collect();
+        for (shape, trace) in shapes.iter_mut().zip(traces) {
+            let slots = plan.fields.iter().enumerate();
+            let of = |(slot, field): (usize, &Field)| match field {
+                Field::Attribute(attribute) if attribute.of_parent => {
+                    trace.of_parents(slot, &bound)
+                }
+                _ => Vec::new(),
+            };
+            shape.of_parents = slots.map(of).collect();
+        }
+    }
     (shapes, places)
 }
 

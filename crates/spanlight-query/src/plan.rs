@@ -1,8 +1,8 @@
 //! A query compiled: its filters and fields, what a trace must have to be worth loading, and the stages that decide.
 
 use spanlight_traceql::ast::{
-    Aggregate, AggregateFunction, Comparison, End, Field, FieldExpression, Order, OrderKey,
-    Pipeline, Query, Root, ScalarFilter, SpansetExpression, SpansetNode, StageNode, StructuralForm,
+    Aggregate, AggregateFunction, Comparison, End, FieldExpression, Order, OrderKey, Pipeline,
+    Query, Root, ScalarFilter, SpansetExpression, SpansetNode, StageNode, StructuralForm,
     StructuralOperator,
 };
 
@@ -148,7 +148,7 @@ impl Compiler {
                 }
                 StageNode::Filter(filter) => Some(Stage::Filter(self.aggregate(filter)?)),
                 StageNode::GroupBy(expression) => Some(Stage::GroupBy {
-                    value: Node::compile(expression, &mut self.fields)?,
+                    value: Node::compile(expression, &mut self.fields),
                     text: format!("by({})", expression.node),
                 }),
                 StageNode::Coalesce => Some(Stage::Coalesce),
@@ -159,7 +159,7 @@ impl Compiler {
                 }),
                 StageNode::Select(fields) => {
                     for field in fields {
-                        self.select(&field.node, &field.position)?;
+                        self.fields.slot(&field.node);
                     }
                     None
                 }
@@ -167,7 +167,7 @@ impl Compiler {
         }
         if needs.is_empty() {
             // A pipeline that begins with an aggregate takes every span.
-            let every = self.filter(None)?;
+            let every = self.filter(None);
             needs.push(Needs::Filter(every));
             stages.insert(0, Stage::Spansets(Spansets::Filter(every)));
         }
@@ -177,7 +177,7 @@ impl Compiler {
     fn order(&mut self, order: &Order) -> Result<Stage, Unsupported> {
         match &order.key {
             OrderKey::Spans(expression) => Ok(Stage::Order {
-                key: Node::compile(expression, &mut self.fields)?,
+                key: Node::compile(expression, &mut self.fields),
                 descending: order.descending,
                 limit: order.limit.map_or(usize::MAX, at_most),
             }),
@@ -189,21 +189,10 @@ impl Compiler {
         }
     }
 
-    fn select(
-        &mut self,
-        field: &Field,
-        position: &std::ops::Range<usize>,
-    ) -> Result<(), Unsupported> {
-        let node = spanlight_traceql::ast::FieldNode::Field(field.clone());
-        let expression = FieldExpression::new(node, position.clone());
-        Node::compile(&expression, &mut self.fields)?;
-        Ok(())
-    }
-
-    fn filter(&mut self, expression: Option<&FieldExpression>) -> Result<usize, Unsupported> {
-        let filter = Filter::compile(expression, &mut self.fields)?;
+    fn filter(&mut self, expression: Option<&FieldExpression>) -> usize {
+        let filter = Filter::compile(expression, &mut self.fields);
         self.filters.push(filter);
-        Ok(self.filters.len() - 1)
+        self.filters.len() - 1
     }
 
     fn spansets(
@@ -212,7 +201,7 @@ impl Compiler {
     ) -> Result<(Spansets, Needs), Unsupported> {
         Ok(match &expression.node {
             SpansetNode::Filter(condition) => {
-                let filter = self.filter(condition.as_ref())?;
+                let filter = self.filter(condition.as_ref());
                 (Spansets::Filter(filter), Needs::Filter(filter))
             }
             SpansetNode::Pipeline(pipeline) => {
@@ -274,9 +263,7 @@ impl Compiler {
         Ok(AggregateFilter {
             function: *function,
             quantile: *quantile,
-            argument: argument
-                .map(|argument| Node::compile(argument, &mut self.fields))
-                .transpose()?,
+            argument: argument.map(|argument| Node::compile(argument, &mut self.fields)),
             operator,
             value: Scalar::of_static(value),
             text: filter.left.node.to_string(),

@@ -1,5 +1,7 @@
 //! A found trace in short.
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 use spanlight_model::convention::FAAS_COLDSTART;
 use spanlight_model::{AnyValue, SpanColumns, StatusCode, Value};
@@ -125,11 +127,11 @@ fn matched_span(
     let mut attributes: Vec<(String, AnyValue)> = Vec::new();
     for (slot, field) in fields.iter().enumerate() {
         let Some(key) = key(field) else { continue };
-        if attributes.iter().any(|(known, _)| known == key) {
+        if attributes.iter().any(|(known, _)| *known == key) {
             continue;
         }
         if let Some(value) = bound.first_value(slot, at.row).to_any() {
-            attributes.push((key.to_owned(), value));
+            attributes.push((key.into_owned(), value));
         }
     }
     MatchedSpan {
@@ -143,9 +145,11 @@ fn matched_span(
 }
 
 /// Under which name a field is shown with a span; `None` for what is shown elsewhere.
-fn key(field: &Field) -> Option<&str> {
+fn key(field: &Field) -> Option<Cow<'_, str>> {
     match field {
-        Field::Attribute(attribute) => Some(&attribute.name),
+        // Not to be taken for the span's own.
+        Field::Attribute(attribute) if attribute.of_parent => Some(attribute.to_string().into()),
+        Field::Attribute(attribute) => Some(attribute.name.as_str().into()),
         Field::Intrinsic(
             Intrinsic::Name
             | Intrinsic::Duration
@@ -155,6 +159,6 @@ fn key(field: &Field) -> Option<&str> {
             | Intrinsic::RootName
             | Intrinsic::RootServiceName,
         ) => None,
-        Field::Intrinsic(intrinsic) => Some(intrinsic.as_str()),
+        Field::Intrinsic(intrinsic) => Some(intrinsic.as_str().into()),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashMap;
 use spanlight_model::{SpanBatch, SpanColumns, TraceId};
 
-use crate::predicate::TraceShape;
+use crate::predicate::{Bound, Scalar, TraceShape};
 use crate::tree::{self, NO_PARENT, Place, SharedIds, Tree};
 
 /// Where a span is: a part and a row of it.
@@ -74,7 +74,7 @@ impl TraceRows {
     }
 
     /// What the fields that need the whole trace read.
-    pub(crate) fn shape(&self, columns: &[SpanColumns<'_>]) -> TraceShape {
+    pub(crate) fn shape<'a>(&self, columns: &[SpanColumns<'a>]) -> TraceShape<'a> {
         let root = self.root.map(|root| self.rows[root]);
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         TraceShape {
@@ -83,7 +83,20 @@ impl TraceRows {
             root_service_name: text(root.and_then(|at| columns[at.part].service_name(at.row))),
             child_counts: self.child_counts(),
             nested_sets: self.nested_sets(),
+            of_parents: Vec::new(),
         }
+    }
+
+    /// What a field is of each span's parent, by position; nothing where there is none.
+    pub(crate) fn of_parents<'a>(&self, slot: usize, bound: &[Bound<'a>]) -> Vec<Scalar<'a>> {
+        let of = |position: usize| match self.tree.parent(position as u32) {
+            Some(parent) => {
+                let at = self.rows[parent];
+                bound[at.part].value(slot, bound[at.part].first_position(at.row))
+            }
+            None => Scalar::Nil,
+        };
+        (0..self.rows.len()).map(of).collect()
     }
 
     /// Direct children by id, those whose link was cut to break a cycle included.

@@ -1,12 +1,12 @@
 //! A metrics query compiled: whose spans, what is measured of them, and by what they are grouped.
 
 use spanlight_traceql::ast::{
-    Field, FieldNode, Located, MetricsFunction, MetricsNode, OverTimeFunction, Query, Root,
+    Field, Located, MetricsFunction, MetricsNode, OverTimeFunction, Query, Root,
 };
 
 use crate::error::Unsupported;
 use crate::plan::{Plan, Spansets, Stage};
-use crate::predicate::{Filter, Node, is_trace_level};
+use crate::predicate::{Filter, is_trace_level};
 
 /// A compiled metrics query.
 #[derive(Debug)]
@@ -132,16 +132,14 @@ fn measure(function: &Located<MetricsFunction>, plan: &mut Plan) -> Result<Measu
 }
 
 fn slot(field: &Located<Field>, plan: &mut Plan) -> Result<usize, Unsupported> {
-    let node = FieldNode::Field(field.node.clone());
-    let expression = Located::new(node, field.position.clone());
-    match Node::compile(&expression, &mut plan.fields)? {
-        Node::Field(slot) if !is_trace_level(&field.node) => Ok(slot),
-        _ => Err(Unsupported {
+    if is_trace_level(&field.node) {
+        return Err(Unsupported {
             message: "fields of the whole trace are not supported in metrics yet",
             hint: "use a field of the span or of its resource",
             position: field.position.clone(),
-        }),
+        });
     }
+    Ok(plan.fields.slot(&field.node))
 }
 
 /// `None` when the pipeline has what neither way can do.

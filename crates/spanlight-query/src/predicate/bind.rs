@@ -19,7 +19,7 @@ pub(crate) struct Position {
 
 /// What the fields that need a whole trace read.
 #[derive(Debug, Default)]
-pub(crate) struct TraceShape {
+pub(crate) struct TraceShape<'a> {
     pub(crate) duration: i64,
     pub(crate) root_name: String,
     pub(crate) root_service_name: String,
@@ -27,12 +27,14 @@ pub(crate) struct TraceShape {
     pub(crate) child_counts: Vec<u32>,
     /// Left, right and parent's left, by position in the trace.
     pub(crate) nested_sets: Vec<[i64; 3]>,
+    /// Values of the parents, by slot and position in the trace; empty for other fields.
+    pub(crate) of_parents: Vec<Vec<Scalar<'a>>>,
 }
 
 /// The traces of a batch's rows, once they are known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TraceFacts<'a> {
-    pub(crate) shapes: &'a [TraceShape],
+    pub(crate) shapes: &'a [TraceShape<'a>],
     /// By row: the trace, and the span's position in it.
     pub(crate) places: &'a [(u32, u32)],
 }
@@ -59,6 +61,8 @@ pub(crate) enum Accessor<'a> {
     /// By instrumentation scope.
     Scope(Vec<Scalar<'a>>),
     Intrinsic(Intrinsic),
+    /// An attribute of the span's parent.
+    Parent,
 }
 
 impl<'a> Bound<'a> {
@@ -134,6 +138,7 @@ impl<'a> Bound<'a> {
             }),
             Accessor::Scope(values) => values[columns.scopes.value(at.row) as usize].clone(),
             Accessor::Intrinsic(intrinsic) => self.intrinsic(*intrinsic, at),
+            Accessor::Parent => self.of_parent(slot, at.row).unwrap_or(Scalar::Nil),
         }
     }
 
@@ -187,10 +192,20 @@ impl<'a> Bound<'a> {
         }
     }
 
-    fn of_trace(&self, intrinsic: Intrinsic, row: usize) -> Option<Scalar<'a>> {
+    /// The trace of a row, and the row's position in it.
+    fn shape(&self, row: usize) -> Option<(&'a TraceShape<'a>, usize)> {
         let traces = self.traces?;
         let (trace, position) = *traces.places.get(row)?;
-        let (shape, position) = (traces.shapes.get(trace as usize)?, position as usize);
+        Some((traces.shapes.get(trace as usize)?, position as usize))
+    }
+
+    fn of_parent(&self, slot: usize, row: usize) -> Option<Scalar<'a>> {
+        let (shape, position) = self.shape(row)?;
+        shape.of_parents.get(slot)?.get(position).cloned()
+    }
+
+    fn of_trace(&self, intrinsic: Intrinsic, row: usize) -> Option<Scalar<'a>> {
+        let (shape, position) = self.shape(row)?;
         let nested = |side: usize| Some(Scalar::Int(shape.nested_sets.get(position)?[side]));
         match intrinsic {
             Intrinsic::TraceDuration => Some(Scalar::Duration(shape.duration)),
@@ -214,6 +229,7 @@ impl<'a> Accessor<'a> {
     fn new(field: &Field, columns: &SpanColumns<'a>) -> Self {
         let scopes = &columns.scope_values;
         match field {
+            Field::Attribute(attribute) if attribute.of_parent => Self::Parent,
             Field::Attribute(attribute) => Self::of_attribute(field, attribute, columns),
             Field::Intrinsic(Intrinsic::InstrumentationName) => Self::Scope(texts(scopes.names)),
             Field::Intrinsic(Intrinsic::InstrumentationVersion) => {

@@ -3,11 +3,10 @@
 use spanlight_store::{AttributeKeys, ScanColumns};
 use spanlight_traceql::Pattern;
 use spanlight_traceql::ast::{
-    Arithmetic, AttributeScope, Comparison, Field, FieldExpression, FieldNode, Intrinsic,
+    Arithmetic, Attribute, AttributeScope, Comparison, Field, FieldExpression, FieldNode, Intrinsic,
 };
 
 use super::scalar::Scalar;
-use crate::error::Unsupported;
 
 /// The fields that a query names, each once. A slot is a position in the list.
 #[derive(Debug, Default, Clone)]
@@ -64,6 +63,23 @@ impl Fields {
 
     pub(crate) fn get(&self, slot: usize) -> &Field {
         &self.list[slot]
+    }
+
+    /// The fields with those of the parent made the span's own, slot by slot; `None` when there are none.
+    pub(crate) fn of_parents(&self) -> Option<Self> {
+        let is_of_parent = |it: &Field| matches!(it, Field::Attribute(it) if it.of_parent);
+        if !self.list.iter().any(is_of_parent) {
+            return None;
+        }
+        let own = |field: &Field| match field {
+            Field::Attribute(attribute) => Field::Attribute(Attribute {
+                of_parent: false,
+                ..attribute.clone()
+            }),
+            field @ Field::Intrinsic(_) => field.clone(),
+        };
+        let list = self.list.iter().map(own).collect();
+        Some(Self { list })
     }
 
     /// The columns that hold the fields.
@@ -184,9 +200,10 @@ fn scope(field: &Field) -> Option<AttributeScope> {
 
 /// Whether a field needs the whole trace.
 pub(crate) fn is_trace_level(field: &Field) -> bool {
-    matches!(
-        field,
-        Field::Intrinsic(
+    match field {
+        Field::Attribute(attribute) => attribute.of_parent,
+        Field::Intrinsic(intrinsic) => matches!(
+            intrinsic,
             Intrinsic::TraceDuration
                 | Intrinsic::RootName
                 | Intrinsic::RootServiceName
@@ -194,21 +211,18 @@ pub(crate) fn is_trace_level(field: &Field) -> bool {
                 | Intrinsic::NestedSetLeft
                 | Intrinsic::NestedSetRight
                 | Intrinsic::NestedSetParent
-        )
-    )
+        ),
+    }
 }
 
 impl Filter {
     /// Compiles what stands between braces; nothing selects every span.
-    pub(crate) fn compile(
-        expression: Option<&FieldExpression>,
-        fields: &mut Fields,
-    ) -> Result<Self, Unsupported> {
+    pub(crate) fn compile(expression: Option<&FieldExpression>, fields: &mut Fields) -> Self {
         let root = match expression {
-            Some(expression) => Node::compile(expression, fields)?,
+            Some(expression) => Node::compile(expression, fields),
             None => Node::truth(true),
         };
-        Ok(Self::of(root, fields))
+        Self::of(root, fields)
     }
 
     /// The filter that selects every span.
@@ -256,24 +270,18 @@ impl Node {
         Self::Constant(Scalar::Bool(truth))
     }
 
-    pub(crate) fn compile(
-        expression: &FieldExpression,
-        fields: &mut Fields,
-    ) -> Result<Self, Unsupported> {
-        let mut boxed = |operand: &FieldExpression| Self::compile(operand, fields).map(Box::new);
-        Ok(match &expression.node {
+    pub(crate) fn compile(expression: &FieldExpression, fields: &mut Fields) -> Self {
+        let mut boxed = |operand: &FieldExpression| Box::new(Self::compile(operand, fields));
+        match &expression.node {
             FieldNode::Static(value) => Self::Constant(Scalar::of_static(value)),
-            FieldNode::Field(field) => {
-                supported(field, expression)?;
-                Self::Field(fields.slot(field))
-            }
-            FieldNode::Not(operand) => Self::Not(boxed(operand)?),
-            FieldNode::Negate(operand) => Self::Negate(boxed(operand)?),
+            FieldNode::Field(field) => Self::Field(fields.slot(field)),
+            FieldNode::Not(operand) => Self::Not(boxed(operand)),
+            FieldNode::Negate(operand) => Self::Negate(boxed(operand)),
             FieldNode::Arithmetic {
                 operator,
                 left,
                 right,
-            } => Self::Calculate(*operator, boxed(left)?, boxed(right)?),
+            } => Self::Calculate(*operator, boxed(left), boxed(right)),
             FieldNode::Comparison {
                 operator,
                 left,
@@ -281,32 +289,29 @@ impl Node {
             } => match &left.node {
                 // A constant stands on the right, where the fast ways look for it.
                 FieldNode::Static(_) => {
-                    Self::Compare(operator.mirrored(), boxed(right)?, boxed(left)?)
+                    Self::Compare(operator.mirrored(), boxed(right), boxed(left))
                 }
-                _ => Self::Compare(*operator, boxed(left)?, boxed(right)?),
+                _ => Self::Compare(*operator, boxed(left), boxed(right)),
             },
             FieldNode::Match {
                 operand,
                 negated,
                 pattern,
             } => Self::Match {
-                operand: boxed(operand)?,
+                operand: boxed(operand),
                 pattern: pattern.node.clone(),
                 negated: *negated,
             },
             FieldNode::NilTest { operand, negated } => Self::IsNil {
-                operand: boxed(operand)?,
+                operand: boxed(operand),
                 negated: *negated,
             },
-            FieldNode::And(operands) => Self::And(Self::compile_all(operands, fields)?),
-            FieldNode::Or(operands) => Self::Or(Self::compile_all(operands, fields)?),
-        })
+            FieldNode::And(operands) => Self::And(Self::compile_all(operands, fields)),
+            FieldNode::Or(operands) => Self::Or(Self::compile_all(operands, fields)),
+        }
     }
 
-    fn compile_all(
-        operands: &[FieldExpression],
-        fields: &mut Fields,
-    ) -> Result<Vec<Self>, Unsupported> {
+    fn compile_all(operands: &[FieldExpression], fields: &mut Fields) -> Vec<Self> {
         operands
             .iter()
             .map(|operand| Self::compile(operand, fields))
@@ -364,16 +369,5 @@ impl Node {
             }
             _ => Self::truth(assumed),
         }
-    }
-}
-
-fn supported(field: &Field, expression: &FieldExpression) -> Result<(), Unsupported> {
-    match field {
-        Field::Attribute(attribute) if attribute.of_parent => Err(Unsupported {
-            message: "attributes of the parent are not supported yet",
-            hint: "relate two filters, as in { parent condition } > { child condition }",
-            position: expression.position.clone(),
-        }),
-        _ => Ok(()),
     }
 }

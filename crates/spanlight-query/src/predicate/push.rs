@@ -164,6 +164,7 @@ fn test(field: &Field, condition: impl FnOnce(StoreField) -> Option<Condition>) 
 
 fn store_field(field: &Field) -> Option<StoreField> {
     let attribute = match field {
+        Field::Attribute(attribute) if attribute.of_parent => return None,
         Field::Attribute(attribute) => attribute,
         Field::Intrinsic(intrinsic) => {
             return Some(match intrinsic {

@@ -227,7 +227,7 @@ impl Bound<'_> {
                     }
                 });
             }
-            Accessor::Event(_) | Accessor::Link(_) | Accessor::Intrinsic(_) => {
+            Accessor::Event(_) | Accessor::Link(_) | Accessor::Intrinsic(_) | Accessor::Parent => {
                 items.retain(|&item| {
                     let at = domain.at(item);
                     let absent = matches!(test, Test::Nil) && self.is_absent(slot, at);

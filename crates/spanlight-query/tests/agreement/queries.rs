@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use spanlight_traceql::parse;
 
-const ATTRIBUTES: [&str; 22] = [
+const ATTRIBUTES: [&str; 26] = [
     ".a",
     ".a",
     ".b",
@@ -27,6 +27,10 @@ const ATTRIBUTES: [&str; 22] = [
     "instrumentation.a",
     "instrumentation.lang",
     "resource.missing",
+    "parent.a",
+    "parent.span.s",
+    "parent.resource.zone",
+    "parent.service.name",
 ];
 
 const NUMBERS: [&str; 9] = [

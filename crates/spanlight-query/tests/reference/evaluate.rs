@@ -202,8 +202,13 @@ impl Trace {
     }
 
     fn attribute(&self, attribute: &Attribute, place: Place) -> Value {
-        assert!(!attribute.of_parent);
-        let span = &self.spans[place.span];
+        let span = match attribute.of_parent {
+            false => &self.spans[place.span],
+            true => match self.parent(place.span) {
+                Some(parent) => &self.spans[parent],
+                None => return Value::Nil,
+            },
+        };
         let in_resource = || match (attribute.name.as_str(), span.service) {
             ("service.name", Some(service)) => Value::Text(service.to_owned()),
             (name, _) => look_up(&span.resource, name),
