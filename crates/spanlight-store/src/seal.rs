@@ -19,7 +19,7 @@ use crate::budget::Budget;
 use crate::cold::ColdFile;
 use crate::cold::catalogue::Catalogue;
 use crate::cold::read::FileReader;
-use crate::cold::write;
+use crate::cold::write::{self, ROW_GROUP_SPANS};
 use crate::counters::CounterBook;
 use crate::directory::Directory;
 use crate::disk::{Disk, temporary_name};
@@ -266,13 +266,16 @@ fn next_batches(
     let first = view.hot.iter().next()?.first_sequence();
     let gap = view.recent.gap_at(first, view.committed);
     let through = through.min(gap.last);
-    let mut bytes = 0;
+    let (mut bytes, mut spans) = (0, 0);
     let batches: Vec<Arc<HotBatch>> = view
         .hot
         .iter()
         .take_while(|batch| batch.last_sequence() <= through)
         .take_while(|batch| {
-            let is_room = bytes < bytes_max;
+            let is_first = spans == 0;
+            spans += batch.spans.num_spans();
+            // One row group, well filled: a second one that is small costs readers as much as a large one.
+            let is_room = is_first || (bytes < bytes_max && spans <= ROW_GROUP_SPANS);
             bytes += batch.summary.bytes;
             is_room
         })

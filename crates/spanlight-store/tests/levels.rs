@@ -216,6 +216,22 @@ async fn the_oldest_files_make_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_as_large_as_a_row_group() {
+    let disk = ForgetfulDisk::default();
+    let store = Store::open(options(&disk)).await.unwrap();
+    for number in 0..3 {
+        let spans = number * 50_000..(number + 1) * 50_000;
+        store.append(batch(spans)).await.unwrap();
+    }
+    store.seal().await.unwrap();
+    let statistics = store.statistics();
+    assert_eq!(
+        (statistics.recent.files, statistics.recent.spans),
+        (2, 150_000)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn small_files_become_one_and_readers_keep_theirs() {
     let disk = ForgetfulDisk::default();
     let clock = Arc::new(HandClock::default());
