@@ -142,6 +142,7 @@ impl FileWriter {
             })?,
             buffer: Vec::with_capacity(SINK_BYTES),
             bytes: 0,
+            unsynced: 0,
             sums: Some(Summing::default()),
         };
         let properties = WriterProperties::builder()
@@ -236,11 +237,15 @@ fn metadata(columns: &Catalogue, times: &FileTimes) -> [(&'static str, String); 
 /// Bytes that go to the disk at once.
 const SINK_BYTES: usize = 1 << 20;
 
+/// Bytes that are synced at once: the log's next sync may wait for them.
+const SYNC_BYTES: usize = 8 << 20;
+
 /// A file that gathers its bytes, and counts them.
 struct Sink {
     file: Box<dyn DiskFile>,
     buffer: Vec<u8>,
     bytes: u64,
+    unsynced: usize,
     /// Until the end begins, which has the indexes and the footer.
     sums: Option<Summing>,
 }
@@ -255,7 +260,12 @@ impl Sink {
 
     fn flush_buffer(&mut self) -> io::Result<()> {
         self.file.write_all(&self.buffer)?;
+        self.unsynced += self.buffer.len();
         self.buffer.clear();
+        if self.unsynced >= SYNC_BYTES {
+            self.file.sync()?;
+            self.unsynced = 0;
+        }
         Ok(())
     }
 
