@@ -18,8 +18,8 @@ use crate::cold::{ColdFile, FileTimes};
 use crate::error::ReadError;
 use crate::hot::{HotBatch, TimeBounds};
 
-/// Files that are looked into by one thread, so that a request of few files needs one only.
-const FILES_AT_ONCE: usize = 16;
+/// Files that are looked into by one thread: each may have a million spans.
+const FILES_AT_ONCE: usize = 4;
 
 /// What messages call a table of which nothing is known.
 const MISSING_TABLE: &str = "the cold table";
