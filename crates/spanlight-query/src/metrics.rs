@@ -235,7 +235,7 @@ impl Pass<'_> {
         let plan = Arc::clone(&self.plan);
         let fields = &plan.plan.fields;
         let columns = fields.columns().union(&ScanColumns {
-            times: true,
+            steps: Some(self.intervals.steps()),
             trace_id: !repeated.is_empty(),
             ..ScanColumns::NONE
         });
@@ -358,7 +358,7 @@ impl Pass<'_> {
             trace_id: true,
             span_id: true,
             parent_span_id: true,
-            times: true,
+            steps: Some(self.intervals.steps()),
             ..self.plan.plan.fields.columns()
         };
         let partitions = self.scan(TRACES, range, columns, None).await;

@@ -1,10 +1,13 @@
-//! A pass over partitions of the store by as many workers as there are cores, each with a state of its own.
+//! A pass over partitions of the store by as many workers as there are cores, each with a state and a thread of its
+//! own: it reads what it then looks at, so that no batch waits for another thread to wake up.
 //!
 //! What cannot be read is no error: it is noted in the [`ScanReport`], and the rest goes on. Dropping the pass ends it.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use futures::StreamExt as _;
 use spanlight_model::SpanBatch;
 use spanlight_store::Partition;
 use tokio::task::JoinSet;
@@ -13,6 +16,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::QueryError;
 use crate::load::MemoryFull;
 use crate::scan::ScanReport;
+
+/// Workers look at the time between batches. One that is not done so long after the deadline hangs in a read: what it
+/// has found is given up.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a worker does with what it reads.
 pub(crate) trait Worker: Send + 'static {
@@ -38,6 +45,24 @@ pub(crate) enum Stopped {
     Memory,
 }
 
+/// What the workers share.
+struct Work {
+    partitions: Mutex<Vec<Partition>>,
+    report: Arc<ScanReport>,
+    deadline: Instant,
+    /// Nobody waits for the answer.
+    dropped: AtomicBool,
+}
+
+/// Ends the workers when the pass is dropped.
+struct Waiting(Arc<Work>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.dropped.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Reads the partitions, the last first, and hands back the workers.
 pub(crate) async fn pass<W: Worker>(
     partitions: Vec<Partition>,
@@ -45,22 +70,35 @@ pub(crate) async fn pass<W: Worker>(
     report: &Arc<ScanReport>,
     deadline: Instant,
 ) -> Result<(Vec<W>, Option<Stopped>), QueryError> {
-    let queue = Arc::new(Mutex::new(partitions));
+    let work = Arc::new(Work {
+        partitions: Mutex::new(partitions),
+        report: Arc::clone(report),
+        deadline,
+        dropped: AtomicBool::new(false),
+    });
+    let waiting = Waiting(Arc::clone(&work));
     let mut running = JoinSet::new();
     for worker in workers {
-        running.spawn(work(
-            worker,
-            Arc::clone(&queue),
-            Arc::clone(report),
-            deadline,
-        ));
+        let work = Arc::clone(&work);
+        running.spawn_blocking(move || work.run(worker));
     }
     let (mut done, mut stopped) = (Vec::new(), None);
-    while let Some(worker) = running.join_next().await {
-        let (worker, why) = worker.map_err(|error| QueryError::Internal(error.to_string()))?;
-        stopped = stopped.or(why);
-        done.push(worker);
+    loop {
+        match timeout_at(deadline + PATIENCE, running.join_next()).await {
+            Ok(Some(worker)) => {
+                let (worker, why) =
+                    worker.map_err(|error| QueryError::Internal(error.to_string()))?;
+                stopped = stopped.or(why);
+                done.push(worker);
+            }
+            Ok(None) => break,
+            Err(_) => {
+                stopped = Some(Stopped::Time);
+                break;
+            }
+        }
     }
+    drop(waiting);
     Ok((done, stopped))
 }
 
@@ -69,51 +107,53 @@ pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-async fn work<W: Worker>(
-    mut worker: W,
-    queue: Arc<Mutex<Vec<Partition>>>,
-    report: Arc<ScanReport>,
-    deadline: Instant,
-) -> (W, Option<Stopped>) {
-    loop {
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some(partition) = next else {
-            worker.finish();
-            return (worker, None);
-        };
-        let why = match one(&mut worker, partition, &report, deadline).await {
-            Ok(()) => continue,
-            Err(why) => why,
-        };
-        // The others need not go on with what is thrown away.
-        queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        return (worker, Some(why));
+impl Work {
+    fn next(&self) -> Option<Partition> {
+        let mut partitions = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        partitions.pop()
     }
-}
 
-async fn one<W: Worker>(
-    worker: &mut W,
-    partition: Partition,
-    report: &ScanReport,
-    deadline: Instant,
-) -> Result<(), Stopped> {
-    report.opened();
-    let name = partition.describe();
-    worker.begin(&partition);
-    let mut batches = partition.stream();
-    loop {
-        if Instant::now() >= deadline {
-            return Err(Stopped::Time);
+    fn run<W: Worker>(&self, mut worker: W) -> (W, Option<Stopped>) {
+        while let Some(partition) = self.next() {
+            if let Err(why) = self.one(&mut worker, partition) {
+                // The others need not go on with what is thrown away.
+                while self.next().is_some() {}
+                return (worker, Some(why));
+            }
         }
-        let next = timeout_at(deadline, batches.next()).await;
-        let Some(read) = next.map_err(|_| Stopped::Time)? else {
-            break;
-        };
-        if let Some(batch) = report.note(&name, read) {
-            worker.take(&batch).map_err(|_| Stopped::Memory)?;
-        }
-        // Batches in memory are always ready: let others have the thread.
-        tokio::task::yield_now().await;
+        worker.finish();
+        (worker, None)
     }
-    worker.end().map_err(|_| Stopped::Memory)
+
+    fn one<W: Worker>(&self, worker: &mut W, partition: Partition) -> Result<(), Stopped> {
+        self.report.opened();
+        let name = partition.describe();
+        worker.begin(&partition);
+        let mut stopped = self.stopped();
+        if stopped.is_none() {
+            partition.read(|read| {
+                if let Some(batch) = self.report.note(&name, read) {
+                    let full = worker.take(&batch).is_err();
+                    stopped = full.then_some(Stopped::Memory);
+                }
+                stopped = stopped.or_else(|| self.stopped());
+                match stopped {
+                    Some(_) => ControlFlow::Break(()),
+                    None => ControlFlow::Continue(()),
+                }
+            });
+        }
+        match stopped {
+            Some(why) => Err(why),
+            None => worker.end().map_err(|_| Stopped::Memory),
+        }
+    }
+
+    fn stopped(&self) -> Option<Stopped> {
+        let late = Instant::now() >= self.deadline || self.dropped.load(Ordering::Relaxed);
+        late.then_some(Stopped::Time)
+    }
 }

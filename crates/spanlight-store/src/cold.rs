@@ -25,6 +25,7 @@ mod rows;
 pub(crate) mod schema;
 mod select;
 pub(crate) mod source;
+mod starts;
 mod statistics;
 pub(crate) mod table;
 mod tail;

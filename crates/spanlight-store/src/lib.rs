@@ -49,7 +49,7 @@ pub use options::{FsyncPolicy, StoreOptions};
 pub use sampling::{Decision, KeepAll, SamplingPolicy, TraceSpans};
 pub use scan::{
     AttributeKeys, Comparison, Field, Figures, Filter, Literal, Partition, Predicate, Scan,
-    ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Test, TextTest,
+    ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Steps, Test, TextTest,
 };
 pub use snapshot::Snapshot;
 pub use statistics::{

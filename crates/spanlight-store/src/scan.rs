@@ -5,6 +5,7 @@ mod memory;
 mod partition;
 mod predicate;
 mod report;
+mod steps;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -16,6 +17,7 @@ pub use filter::{Comparison, Field, Filter, Literal, Predicate, Test, TextTest};
 pub use partition::Partition;
 pub(crate) use partition::of_files;
 pub use report::{Figures, ScanFigures, ScanReport, SkipReason};
+pub use steps::Steps;
 
 /// What a reader needs. Everything here is a hint that lets the store skip: spans beyond it may still come, so
 /// readers filter again.
@@ -49,6 +51,10 @@ pub struct ScanColumns {
     pub kind: bool,
     /// Starts and ends.
     pub times: bool,
+    /// What ends are later than starts. Unless `times` are asked for, neither need be what they were.
+    pub durations: bool,
+    /// Starts, of which only the step counts: one that is in the same step may come in its place.
+    pub steps: Option<Steps>,
     /// Status codes.
     pub status: bool,
     /// Status messages.
@@ -159,6 +165,8 @@ impl ScanColumns {
         name: false,
         kind: false,
         times: false,
+        durations: false,
+        steps: None,
         status: false,
         status_message: false,
         received_at: false,
@@ -174,13 +182,17 @@ impl ScanColumns {
     /// The columns of both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
+        let steps_differ =
+            matches!((&self.steps, &other.steps), (Some(one), Some(two)) if one != two);
         Self {
             trace_id: self.trace_id || other.trace_id,
             span_id: self.span_id || other.span_id,
             parent_span_id: self.parent_span_id || other.parent_span_id,
             name: self.name || other.name,
             kind: self.kind || other.kind,
-            times: self.times || other.times,
+            times: self.times || other.times || steps_differ,
+            durations: self.durations || other.durations,
+            steps: self.steps.clone().or_else(|| other.steps.clone()),
             status: self.status || other.status,
             status_message: self.status_message || other.status_message,
             received_at: self.received_at || other.received_at,

@@ -7,6 +7,7 @@ use std::ops::Range;
 use arrow_array::Array as _;
 use rustc_hash::FxHashMap;
 use spanlight_model::{AnyValue, AttributeType};
+use spanlight_store::Steps;
 use spanlight_traceql::ast::Intrinsic;
 
 use super::plan::By;
@@ -49,6 +50,11 @@ impl Intervals {
 
     pub(crate) fn time_range(&self) -> Range<i64> {
         self.time_range.clone()
+    }
+
+    /// What tells starts apart.
+    pub(crate) fn steps(&self) -> Steps {
+        Steps::new(self.time_range.clone(), self.first, self.step)
     }
 
     pub(crate) fn step_seconds(&self) -> f64 {

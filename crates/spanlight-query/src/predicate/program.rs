@@ -148,7 +148,7 @@ fn columns_of_intrinsic(intrinsic: Intrinsic) -> ScanColumns {
     let mut columns = ScanColumns::NONE;
     let wanted = match intrinsic {
         I::Name => &mut columns.name,
-        I::Duration => &mut columns.times,
+        I::Duration => &mut columns.durations,
         I::Status => &mut columns.status,
         I::StatusMessage => &mut columns.status_message,
         I::Kind => &mut columns.kind,

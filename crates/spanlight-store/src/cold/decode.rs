@@ -172,39 +172,41 @@ impl<'a> Rows<'a> {
         Ok(Arc::new(Int8Array::from_iter_values(numbers)))
     }
 
-    /// Starts and ends, in unix nanoseconds.
+    /// Starts and ends, in unix nanoseconds. Without starts, ends are durations.
     fn times(&self) -> Result<(ArrayRef, ArrayRef), DecodeError> {
-        let old_start = self.integers(table::START_TIME_UNIX_NANO)?;
-        let old_end = self.integers(table::END_TIME_UNIX_NANO)?;
-        if let (Some(start), Some(end)) = (old_start, old_end) {
-            return Ok((Arc::new(start.clone()), Arc::new(end.clone())));
+        let starts = self.starts()?;
+        if let Some(ends) = self.integers(table::END_TIME_UNIX_NANO)? {
+            let starts = starts.unwrap_or_else(|| self.blank(Column::StartTimeUnixNano));
+            return Ok((starts, Arc::new(ends.clone())));
         }
         let durations = self.integers(table::DURATION_NANO)?;
-        let Some(micros) = self.column(table::START_TIME) else {
-            let ends = durations.map(|durations| Arc::new(durations.clone()) as ArrayRef);
-            let ends = ends.unwrap_or_else(|| self.blank(Column::EndTimeUnixNano));
-            return Ok((self.blank(Column::StartTimeUnixNano), ends));
-        };
-        let micros = micros.as_primitive_opt::<TimestampMicrosecondType>();
-        let micros = micros.ok_or(DecodeError::Column(table::START_TIME))?;
-        let starts = micros.values().iter().map(|time| time.wrapping_mul(1_000));
-        let starts: Vec<i64> = match self.column(table::START_TIME_NANOS) {
-            None => starts.collect(),
-            Some(nanos) => {
-                let nanos = nanos.as_primitive_opt::<Int32Type>();
-                let nanos = nanos.ok_or(DecodeError::Column(table::START_TIME_NANOS))?;
-                let both = starts.zip(nanos.values());
-                both.map(|(start, &nanos)| start.wrapping_add(i64::from(nanos)))
-                    .collect()
+        Ok(match (starts, durations) {
+            (Some(starts), Some(durations)) => {
+                let both = starts.as_primitive::<Int64Type>().values().iter();
+                let both = both.zip(durations.values());
+                let ends = both.map(|(start, length)| start.wrapping_add(*length));
+                let ends = Int64Array::from_iter_values(ends);
+                (starts, Arc::new(ends))
             }
+            (Some(starts), None) => (Arc::clone(&starts), starts),
+            (None, durations) => {
+                let ends = durations.map(|durations| Arc::new(durations.clone()) as ArrayRef);
+                let ends = ends.unwrap_or_else(|| self.blank(Column::EndTimeUnixNano));
+                (self.blank(Column::StartTimeUnixNano), ends)
+            }
+        })
+    }
+
+    /// Of the first version, or with nanoseconds already added, or in two columns.
+    fn starts(&self) -> Result<Option<ArrayRef>, DecodeError> {
+        if let Some(starts) = self.integers(table::START_TIME_UNIX_NANO)? {
+            return Ok(Some(Arc::new(starts.clone())));
+        }
+        let Some(micros) = self.column(table::START_TIME) else {
+            return Ok(None);
         };
-        let ends = durations.map(|durations| {
-            let both = starts.iter().zip(durations.values());
-            Int64Array::from_iter_values(both.map(|(start, length)| start.wrapping_add(*length)))
-        });
-        let starts: ArrayRef = Arc::new(Int64Array::from(starts));
-        let ends = ends.map_or_else(|| Arc::clone(&starts), |ends| Arc::new(ends));
-        Ok((starts, ends))
+        let starts = start_times(micros, self.column(table::START_TIME_NANOS))?;
+        Ok(Some(Arc::new(Int64Array::from(starts))))
     }
 
     fn received_at(&self) -> Result<ArrayRef, DecodeError> {
@@ -213,6 +215,25 @@ impl<'a> Rows<'a> {
             None => self.blank(Column::ReceivedAtUnixNano),
         })
     }
+}
+
+/// Starts in unix nanoseconds, of whole microseconds and the rest.
+pub(super) fn start_times(
+    micros: &ArrayRef,
+    nanos: Option<&ArrayRef>,
+) -> Result<Vec<i64>, DecodeError> {
+    let micros = micros.as_primitive_opt::<TimestampMicrosecondType>();
+    let micros = micros.ok_or(DecodeError::Column(table::START_TIME))?;
+    let starts = micros.values().iter().map(|time| time.wrapping_mul(1_000));
+    let Some(nanos) = nanos else {
+        return Ok(starts.collect());
+    };
+    let nanos = nanos.as_primitive_opt::<Int32Type>();
+    let nanos = nanos.ok_or(DecodeError::Column(table::START_TIME_NANOS))?;
+    let both = starts.zip(nanos.values());
+    Ok(both
+        .map(|(start, &nanos)| start.wrapping_add(i64::from(nanos)))
+        .collect())
 }
 
 /// Texts as a dictionary, whether they were read as one or not.

@@ -16,7 +16,7 @@ use parquet::file::page_index::offset_index::PageLocation;
 
 use super::fetch::Fetch;
 use super::footer::{Footer, Paged};
-use super::prune;
+use super::prune::{self, StartPage};
 use super::rows::Rows;
 use crate::hot::TimeBounds;
 use crate::scan::{ScanReport, SkipReason};
@@ -79,6 +79,11 @@ impl<'a> GroupReader<'a> {
         } else {
             all
         }
+    }
+
+    /// The pages of starts; empty when nothing is known of them.
+    pub(crate) fn start_pages(&self) -> Vec<StartPage> {
+        prune::start_pages(self.paged.rows.metadata(), self.footer, self.number)
     }
 
     /// One column at the chosen rows, all at once, as it is tested.

@@ -34,6 +34,10 @@ impl Durations {
         min: i64::MIN,
         max: i64::MAX,
     };
+
+    pub(crate) fn are_within(self, min: i64, max: i64) -> bool {
+        self.min > min && self.max < max
+    }
 }
 
 /// Between which times the spans of a row group lie.
@@ -82,14 +86,28 @@ fn within(micros_min: i64, micros_max: i64, durations: Durations) -> TimeBounds 
     }
 }
 
-/// Of which pages of a row group this may hold, by the times of their spans: where each begins, and whether it may.
-/// Empty when nothing is known of pages.
-pub(crate) fn pages_by_time(
+/// A page of starts: its first row, and between which whole microseconds its starts lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StartPage {
+    pub(crate) row: usize,
+    micros: Option<(i64, i64)>,
+}
+
+impl StartPage {
+    /// No start is earlier, and none later; in nanoseconds.
+    pub(crate) fn bounds(&self) -> Option<(i64, i64)> {
+        let (min, max) = self.micros?;
+        let last = max.saturating_mul(1_000).saturating_add(999);
+        Some((min.saturating_mul(1_000), last))
+    }
+}
+
+/// The pages of starts of a row group; empty when nothing is known of pages.
+pub(crate) fn start_pages(
     metadata: &ParquetMetaData,
     footer: &Footer,
     group: usize,
-    may_hold: impl Fn(TimeBounds) -> bool,
-) -> Vec<(usize, bool)> {
+) -> Vec<StartPage> {
     let known = || {
         let (leaf, _) = footer.leaf(table::START_TIME)?;
         let index = metadata.column_index()?.get(group)?.get(leaf)?;
@@ -102,12 +120,29 @@ pub(crate) fn pages_by_time(
     let Some((bounds, places)) = known() else {
         return Vec::new();
     };
-    let whole = footer.groups[group].durations;
     let pages = places.iter().enumerate().map(|(page, place)| {
-        let from = usize::try_from(place.first_row_index).unwrap_or(0);
         let micros = bounds.min_value(page).zip(bounds.max_value(page));
-        let may_hold = micros.is_none_or(|(min, max)| may_hold(within(*min, *max, whole)));
-        (from, may_hold)
+        StartPage {
+            row: usize::try_from(place.first_row_index).unwrap_or(0),
+            micros: micros.map(|(min, max)| (*min, *max)),
+        }
+    });
+    pages.collect()
+}
+
+/// Of which pages of a row group this may hold, by the times of their spans: where each begins, and whether it may.
+/// Empty when nothing is known of pages.
+pub(crate) fn pages_by_time(
+    metadata: &ParquetMetaData,
+    footer: &Footer,
+    group: usize,
+    may_hold: impl Fn(TimeBounds) -> bool,
+) -> Vec<(usize, bool)> {
+    let whole = footer.groups[group].durations;
+    let pages = start_pages(metadata, footer, group).into_iter();
+    let pages = pages.map(|page| {
+        let times = page.micros.map(|(min, max)| within(min, max, whole));
+        (page.row, times.is_none_or(&may_hold))
     });
     pages.collect()
 }

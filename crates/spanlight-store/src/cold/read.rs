@@ -1,7 +1,7 @@
 //! Reading data files: which row groups may have what is asked for, and of those the rows and columns that have it.
 
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -20,6 +20,7 @@ use super::group::GroupReader;
 use super::rows::Rows;
 use super::schema as table;
 use super::source::{DataSource, LocalFiles};
+use super::starts::{self, Starts};
 use super::{prune, select};
 use crate::disk::Disk;
 use crate::error::ReadError;
@@ -32,8 +33,6 @@ const BATCH_SPANS_WIDE: usize = 8 << 10;
 const BATCH_SPANS_NARROW: usize = 32 << 10;
 /// Batches that wait for a slow reader.
 const BATCHES_AHEAD: usize = 2;
-
-type Batches = mpsc::Sender<Result<SpanBatch, ReadError>>;
 
 /// What reading takes: where the bytes come from, and the footers that are known.
 #[derive(Debug, Clone)]
@@ -206,11 +205,10 @@ impl Part {
         let batches = async move {
             let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
             task::spawn_blocking(move || {
-                if let Err(error) = self.read(&sender) {
-                    let file = &self.file;
-                    let error = read_error(file.fetch.file(), &error, &file.unreadable);
-                    sender.blocking_send(Err(error)).ok();
-                }
+                self.read(&mut |batch| match sender.blocking_send(batch) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                });
             });
             stream::unfold(receiver, |mut receiver| async move {
                 let batch = receiver.recv().await?;
@@ -220,7 +218,24 @@ impl Part {
         stream::once(batches).flatten().boxed()
     }
 
-    fn read(&self, sender: &Batches) -> Result<(), ParquetError> {
+    /// Reads on this thread, until there is no more or `take` breaks off.
+    pub(crate) fn read(
+        &self,
+        take: &mut dyn FnMut(Result<SpanBatch, ReadError>) -> ControlFlow<()>,
+    ) {
+        let read = self.read_batches(&mut |batch| take(Ok(batch)));
+        if let Err(error) = read {
+            let file = &self.file;
+            let error = read_error(file.fetch.file(), &error, &file.unreadable);
+            // It was the last anyway.
+            let _ = take(Err(error));
+        }
+    }
+
+    fn read_batches(
+        &self,
+        take: &mut dyn FnMut(SpanBatch) -> ControlFlow<()>,
+    ) -> Result<(), ParquetError> {
         let file = &self.file;
         let report = &file.report;
         let group = GroupReader::new(&file.footer, file.fetch.clone(), self.group, report)?;
@@ -261,14 +276,18 @@ impl Part {
             true => BATCH_SPANS_NARROW,
             false => BATCH_SPANS_WIDE,
         };
+        let mut starts = self.starts(&group, &rows)?;
         for rows in group.rows(&roots, &rows, batch_spans)? {
-            let rows = rows?;
+            let mut rows = rows?;
             if rows.num_rows() == 0 {
                 continue;
             }
+            if let Some(starts) = &mut starts {
+                rows = starts.join(&rows)?;
+            }
             let batch = decode(&rows, &file.footer.catalogue);
             let batch = batch.map_err(|error| ParquetError::General(error.to_string()))?;
-            if sender.blocking_send(Ok(batch)).is_err() {
+            if take(batch).is_break() {
                 return Ok(());
             }
         }
@@ -289,20 +308,19 @@ impl Part {
         let footer = &self.file.footer;
         let columns = &self.file.request.columns;
         let tail = self.needs_tail(group)?;
+        let is_old = footer.leaf(table::START_TIME_UNIX_NANO).is_some();
+        let exact = starts::are_exact(columns, &footer.groups[self.group]);
         let wanted = |name: &str| match name {
             table::TRACE_ID => columns.trace_id,
             table::SPAN_ID => columns.span_id,
             table::PARENT_SPAN_ID => columns.parent_span_id,
             table::NAME => columns.name,
             table::KIND => columns.kind,
-            table::START_TIME_UNIX_NANO | table::END_TIME_UNIX_NANO => columns.times,
-            table::START_TIME => {
-                columns.times && footer.leaf(table::START_TIME_UNIX_NANO).is_none()
+            table::START_TIME_UNIX_NANO | table::END_TIME_UNIX_NANO => {
+                columns.times || columns.durations || columns.steps.is_some()
             }
-            table::START_TIME_NANOS => columns.times,
-            table::DURATION_NANO => {
-                columns.times && footer.leaf(table::END_TIME_UNIX_NANO).is_none()
-            }
+            table::START_TIME | table::START_TIME_NANOS => exact && !is_old,
+            table::DURATION_NANO => (exact || columns.durations) && !is_old,
             table::STATUS_CODE => columns.status,
             table::STATUS_MESSAGE => columns.status_message,
             table::RECEIVED_AT_UNIX_NANO => columns.received_at,
@@ -324,6 +342,19 @@ impl Part {
         let roots = footer.roots().iter().enumerate();
         let roots = roots.filter(|(_, (name, _))| wanted(name));
         Ok(roots.map(|(root, _)| root).collect())
+    }
+
+    /// Starts that are not among the columns.
+    fn starts(&self, group: &GroupReader<'_>, rows: &Rows) -> Result<Option<Starts>, ParquetError> {
+        let footer = &self.file.footer;
+        let columns = &self.file.request.columns;
+        let is_old = footer.leaf(table::START_TIME_UNIX_NANO).is_some();
+        match &columns.steps {
+            Some(steps) if !is_old && !starts::are_exact(columns, &footer.groups[self.group]) => {
+                Starts::read(group, steps, rows).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Whether an attribute that is asked for may be among those that have no column.

@@ -47,10 +47,15 @@ impl Rows {
 
     /// Whether any row of this range is chosen.
     pub(crate) fn any_within(&self, from: usize, to: usize) -> bool {
-        let to = to.min(self.total);
+        self.count_within(from, to) > 0
+    }
+
+    /// How many rows of this range are chosen.
+    pub(crate) fn count_within(&self, from: usize, to: usize) -> usize {
+        let length = to.min(self.total).saturating_sub(from);
         match &self.mask {
-            None => from < to,
-            Some(mask) => from < to && mask.slice(from, to - from).count_set_bits() > 0,
+            Some(mask) if length > 0 => mask.slice(from, length).count_set_bits(),
+            _ => length,
         }
     }
 

@@ -4,6 +4,7 @@ mod appending;
 mod columns;
 mod damage;
 mod filters;
+mod times;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The parts of a snapshot: some batches in memory, or a row group of a file.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use arrow_array::UInt32Array;
@@ -182,6 +182,33 @@ impl Partition {
                 .boxed(),
             Source::File(part) => part.stream(),
             Source::Unreadable { error, .. } => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    /// The same on this thread, until there is no more or `take` breaks off. For those who may block, and want no other
+    /// thread between the disk and themselves.
+    pub fn read(self, mut take: impl FnMut(Result<SpanBatch, ReadError>) -> ControlFlow<()>) {
+        match self.source {
+            Source::Hot {
+                batches,
+                trace_ids,
+                report,
+            } => {
+                for batch in batches {
+                    report.hot_batches.read(1);
+                    report.spans.read(batch.spans.num_spans() as u64);
+                    let batch = select_traces(&batch.spans, trace_ids.as_deref());
+                    let is_empty = matches!(&batch, Ok(batch) if batch.is_empty());
+                    if !is_empty && take(batch).is_break() {
+                        return;
+                    }
+                }
+            }
+            Source::File(part) => part.read(&mut take),
+            Source::Unreadable { error, .. } => {
+                // It was the last anyway.
+                let _ = take(Err(error));
+            }
         }
     }
 
