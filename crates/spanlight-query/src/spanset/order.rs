@@ -33,10 +33,13 @@ pub(super) fn quantile<'a>(
     (count > 0).then(|| numbers.swap_remove(rank - 1))
 }
 
-/// Values of different types do not mix: numbers and durations, texts, truth values, statuses, kinds.
+/// Values of different types do not mix: numbers and durations, texts, truth values, statuses, kinds. Of lists any
+/// element may be the lesser one, which is no order, so all are alike.
 fn order(left: &Scalar<'_>, right: &Scalar<'_>) -> Ordering {
     class(left).cmp(&class(right)).then_with(|| {
-        if compare(Comparison::Less, left, right) {
+        if matches!(left, Scalar::Array(_)) {
+            Ordering::Equal
+        } else if compare(Comparison::Less, left, right) {
             Ordering::Less
         } else if compare(Comparison::Greater, left, right) {
             Ordering::Greater
