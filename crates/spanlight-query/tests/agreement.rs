@@ -2,6 +2,7 @@
 //! table, and with spans of a trace on both sides.
 
 mod queries;
+mod series;
 mod spans;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,9 @@ use spans::Dataset;
 /// Sets of spans that are asked about, and questions about each.
 const DATASETS: u32 = 48;
 const QUESTIONS: usize = 48;
+
+/// Questions about series, of which the engine answers about half.
+const METRICS: usize = 24;
 
 /// A question: its text, the time range in milliseconds, and how many traces are wanted.
 #[derive(Debug, Clone)]
@@ -113,7 +117,11 @@ fn summary(trace: &TraceSummary) -> String {
 }
 
 /// Asks all questions of one set of spans, at each stage of its way to the table.
-async fn check(dataset: &Dataset, questions: &[Question]) -> Result<(), TestCaseError> {
+async fn check(
+    dataset: &Dataset,
+    questions: &[Question],
+    metrics: &[series::Question],
+) -> Result<(), TestCaseError> {
     let text = dataset.to_string();
     let traces = dataset.traces();
     let expected: Vec<Answer> = questions.iter().map(|it| expected(&traces, it)).collect();
@@ -121,6 +129,12 @@ async fn check(dataset: &Dataset, questions: &[Question]) -> Result<(), TestCase
         for (question, expected) in questions.iter().zip(&expected) {
             let found = answer(loaded, question).await;
             prop_assert_eq!(&found, expected, "{}\n{:?}\nof\n{}", place, question, text);
+        }
+        for question in metrics {
+            let expected = series::expected(&traces, question);
+            if let Some(found) = series::answer(loaded, question).await {
+                prop_assert_eq!(found, expected, "{}\n{:?}\nof\n{}", place, question, text);
+            }
         }
         Ok(())
     };
@@ -146,7 +160,7 @@ fn the_engine_answers_what_the_reference_says() {
         .unwrap();
     let config = ProptestConfig {
         cases: DATASETS,
-        max_shrink_iters: 400,
+        max_shrink_iters: 200,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
@@ -156,9 +170,11 @@ fn the_engine_answers_what_the_reference_says() {
         None => TestRng::deterministic_rng(RngAlgorithm::ChaCha),
     };
     let questions = prop::collection::vec(question(), 1..=QUESTIONS);
+    let metrics = prop::collection::vec(series::question(), 1..=METRICS);
+    let all = (spans::dataset(), questions, metrics);
     TestRunner::new_with_rng(config, rng)
-        .run(&(spans::dataset(), questions), |(dataset, questions)| {
-            runtime.block_on(check(&dataset, &questions))
+        .run(&all, |(dataset, questions, metrics)| {
+            runtime.block_on(check(&dataset, &questions, &metrics))
         })
         .unwrap();
 }

@@ -29,6 +29,12 @@ pub(crate) fn search(query: &Query, trace: &Trace) -> Vec<Set> {
     stages(pipeline, trace, (0..trace.spans.len()).collect())
 }
 
+/// The spans that a pipeline leaves of a trace.
+pub(crate) fn selected(pipeline: &Pipeline, trace: &Trace) -> Vec<usize> {
+    let sets = stages(pipeline, trace, (0..trace.spans.len()).collect());
+    union(sets.into_iter().map(|set| set.spans))
+}
+
 fn stages(pipeline: &Pipeline, trace: &Trace, spans: Vec<usize>) -> Vec<Set> {
     let mut sets = vec![Set {
         spans,

@@ -189,7 +189,7 @@ fn condition() -> impl Strategy<Value = String> {
     })
 }
 
-fn spansets() -> impl Strategy<Value = String> {
+pub(super) fn spansets() -> impl Strategy<Value = String> {
     let filter = prop_oneof![
         8 => condition().prop_map(|it| format!("{{ {it} }}")),
         1 => Just("{ }".to_owned()),
