@@ -164,6 +164,29 @@ async fn a_search_that_runs_out_of_memory_says_so_and_gives_it_back() {
 }
 
 #[tokio::test]
+async fn what_was_found_before_the_memory_was_full_is_in_the_answer() {
+    // There is room for 1,024 traces that may be answers, and then for some that are loaded.
+    let limits = QueryLimits {
+        memory_bytes: 1_024 * 128 + 100_000,
+        ..QueryLimits::default()
+    };
+    let traces = (1..=1_040).map(|number| {
+        let end = if number % 20 == 0 { "---\n" } else { "" };
+        format!("trace {number:x}\n  a {number}+1\n{end}")
+    });
+    let loaded = load_with(&traces.collect::<String>(), limits).await;
+    let answer = loaded.engine.search(request("{ }")).await.unwrap();
+    assert!(
+        matches!(answer.partial[..], [PartialReason::MemoryLimit { .. }]),
+        "{:?}",
+        answer.partial
+    );
+    assert!(!answer.traces.is_empty());
+    drop(answer);
+    assert_eq!(loaded.engine.memory_bytes(), 0);
+}
+
+#[tokio::test]
 async fn parameters_out_of_bounds_are_refused() {
     let loaded = load("trace 1\n  a 0+1").await;
     let refused = async |change: fn(&mut SearchRequest)| {
