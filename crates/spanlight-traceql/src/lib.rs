@@ -28,6 +28,9 @@ pub const NESTING_MAX: usize = 4_096;
 /// How high a tree may grow, so that what walks it may recurse. A chain of one of `&&` and `||` is one level.
 pub const HEIGHT_MAX: usize = 256;
 
+/// How many different attributes a query may name: each is looked up in all that is read.
+pub const ATTRIBUTES_MAX: usize = 1_024;
+
 /// How many different regular expressions a query may have: each is compiled.
 pub const PATTERNS_MAX: usize = 256;
 

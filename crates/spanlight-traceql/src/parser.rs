@@ -9,13 +9,17 @@ mod node;
 mod spanset;
 mod stage;
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 pub(crate) use field::static_word;
 
 use crate::{
-    ErrorKind, HEIGHT_MAX, LARGE_PATTERNS_MAX, NESTING_MAX, PATTERNS_MAX, Pattern, TEXT_BYTES_MAX,
-    ast::Query,
+    ATTRIBUTES_MAX, ErrorKind, HEIGHT_MAX, LARGE_PATTERNS_MAX, NESTING_MAX, PATTERNS_MAX, Pattern,
+    TEXT_BYTES_MAX,
+    ast::{Field, Query},
     error::Fault,
     lexer::{Lexer, Token},
     suggest,
@@ -52,6 +56,7 @@ struct Parser<'a> {
     previous_end: usize,
     /// Parentheses that are open.
     nesting: usize,
+    attributes: HashSet<Field>,
     patterns: HashMap<String, Pattern>,
     large_patterns: usize,
 }
@@ -65,6 +70,7 @@ impl<'a> Parser<'a> {
             position: 0..0,
             previous_end: 0,
             nesting: 0,
+            attributes: HashSet::new(),
             patterns: HashMap::new(),
             large_patterns: 0,
         };
@@ -81,9 +87,28 @@ impl<'a> Parser<'a> {
             let token = lexeme.token?;
             if token != Token::Comment {
                 self.position = lexeme.position;
+                if let Token::Field(field) = &token {
+                    self.count_attribute(field)?;
+                }
                 return Ok(std::mem::replace(&mut self.token, token));
             }
         }
+    }
+
+    /// Counts a field of the present position, if it is new.
+    fn count_attribute(&mut self, field: &Field) -> Parsed<()> {
+        if self.attributes.contains(field) {
+            return Ok(());
+        }
+        if self.attributes.len() >= ATTRIBUTES_MAX {
+            return Err(Fault::new(
+                ErrorKind::Limit,
+                self.position.clone(),
+                format!("more than {ATTRIBUTES_MAX} different attributes"),
+            ));
+        }
+        self.attributes.insert(field.clone());
+        Ok(())
     }
 
     fn is_symbol(&self, symbol: &str) -> bool {

@@ -3,7 +3,8 @@
 use std::thread;
 
 use spanlight_traceql::{
-    Error, ErrorKind, HEIGHT_MAX, NESTING_MAX, PATTERNS_MAX, TEXT_BYTES_MAX, parse, tokens,
+    ATTRIBUTES_MAX, Error, ErrorKind, HEIGHT_MAX, NESTING_MAX, PATTERNS_MAX, TEXT_BYTES_MAX, parse,
+    tokens,
 };
 
 /// Parses, prints, parses and drops on a stack of 512 KiB.
@@ -135,6 +136,51 @@ fn long_texts_are_refused() {
     // The place is before a character that the limit would cut.
     let error = parse(&"€".repeat(TEXT_BYTES_MAX)).unwrap_err();
     assert_eq!(error.position, 131_070..131_070);
+}
+
+#[test]
+fn a_mebibyte_of_anything_is_refused_unread() {
+    for piece in [
+        "(",
+        "{",
+        "!",
+        "{ .a } && ",
+        "{ .a = \"",
+        ".a =~ \"x\" ",
+        "/* ",
+        "// ",
+        "\n",
+        "by(",
+        "x",
+        "x.",
+        "1h",
+        "€",
+    ] {
+        let text = piece.repeat(1024 * 1024 / piece.len() + 1);
+        let error = parse(&text).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Limit, "{piece}");
+        // Not even its lines are counted beyond the place where it is too long.
+        assert!(error.position.start <= TEXT_BYTES_MAX, "{piece}");
+        assert!(tokens(&text).len() <= TEXT_BYTES_MAX, "{piece}");
+    }
+}
+
+#[test]
+fn attributes_are_counted_by_their_name() {
+    let query = |attributes: usize| {
+        let names: Vec<String> = (0..attributes).map(|i| format!(".a{i}")).collect();
+        format!("{{ {} }}", names.join(" || "))
+    };
+    assert_eq!(parse_on_small_stack(query(ATTRIBUTES_MAX)), Ok(()));
+    insta::assert_snapshot!(
+        limit(query(ATTRIBUTES_MAX + 1)),
+        @"line 1, column 9133: more than 1024 different attributes"
+    );
+    let again = format!(
+        "{{ .a && span.a && .a }} | select({}.a)",
+        ".a, ".repeat(5_000)
+    );
+    assert_eq!(parse_on_small_stack(again), Ok(()));
 }
 
 #[test]
