@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spanlight_model::TraceId;
+use tokio::sync::mpsc;
 
 use crate::budget::Reservation;
 use crate::cold::ColdFile;
@@ -31,16 +32,35 @@ pub struct Deletion {
     pub files_unreadable: u64,
 }
 
+/// How far a deletion is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeletionStep {
+    /// What was deleted so far.
+    pub deletion: Deletion,
+    /// Files that were looked into.
+    pub files: u64,
+    /// Files that are still to be looked into.
+    pub files_left: u64,
+}
+
 impl Maintenance {
     /// Deletes the spans of these traces from the table.
     pub(crate) async fn delete_traces(
         &mut self,
         traces: &Arc<BTreeSet<TraceId>>,
+        steps: &mpsc::Sender<DeletionStep>,
     ) -> Result<Deletion, FlushError> {
         let mut deletion = Deletion::default();
         let files = Arc::clone(&self.published.load().cold.files);
-        for file in files.iter() {
+        for (number, file) in (1..).zip(files.iter()) {
             self.delete_from(file, traces, &mut deletion).await?;
+            let step = DeletionStep {
+                deletion,
+                files: number,
+                files_left: files.len() as u64 - number,
+            };
+            // Who does not look misses a step, and the rest is deleted all the same.
+            steps.try_send(step).ok();
         }
         drop(files);
         // Those that are still being read are removed at a later look.

@@ -42,7 +42,7 @@ pub use compaction::CompactionStep;
 pub use counters::{
     Call, CallCounts, CallKind, DurationHistogram, Operation, OperationCounts, ServiceCounters,
 };
-pub use delete::Deletion;
+pub use delete::{Deletion, DeletionStep};
 pub use error::{AppendError, FlushError, OpenError, ReadError};
 pub use inspect::{InspectError, Progress};
 pub use options::{FsyncPolicy, StoreOptions};

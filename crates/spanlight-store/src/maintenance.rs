@@ -20,7 +20,7 @@ use crate::cold::table::Table;
 use crate::cold::{ColdFile, ColdTier};
 use crate::compaction::CompactionStep;
 use crate::counters::CounterBook;
-use crate::delete::Deletion;
+use crate::delete::{Deletion, DeletionStep};
 use crate::directory::Directory;
 use crate::disk::is_temporary;
 use crate::error::FlushError;
@@ -109,9 +109,10 @@ pub(crate) enum Request {
         mpsc::Sender<CompactionStep>,
         oneshot::Sender<Result<(), FlushError>>,
     ),
-    /// Delete these traces from the table.
+    /// Delete these traces from the table, telling each file that was looked into.
     Delete(
         Arc<BTreeSet<TraceId>>,
+        mpsc::Sender<DeletionStep>,
         oneshot::Sender<Result<Deletion, FlushError>>,
     ),
     /// Do what is due, now.
@@ -140,8 +141,8 @@ impl Maintenance {
                         reply.send(self.compact_all(&steps).await).ok();
                         continue;
                     }
-                    Some(Request::Delete(traces, reply)) => {
-                        reply.send(self.delete_traces(&traces).await).ok();
+                    Some(Request::Delete(traces, steps, reply)) => {
+                        reply.send(self.delete_traces(&traces, &steps).await).ok();
                         continue;
                     }
                     Some(Request::Tick(reply)) => Some(reply),

@@ -15,7 +15,7 @@ use crate::cold::read::FileReader;
 use crate::cold::remote::table::RemoteTable;
 use crate::compaction::CompactionStep;
 use crate::counters::{CounterBook, ServiceCounters};
-use crate::delete::Deletion;
+use crate::delete::{Deletion, DeletionStep};
 use crate::error::{AppendError, FlushError};
 use crate::hot::Summary;
 use crate::log::codec;
@@ -152,12 +152,28 @@ impl Store {
     /// # Errors
     /// [`FlushError`]: some may be deleted already; doing it again does no harm.
     pub async fn delete(&self, traces: BTreeSet<TraceId>) -> Result<Deletion, FlushError> {
+        self.delete_and_tell(traces, |_| {}).await
+    }
+
+    /// The same, telling each file of the table that was looked into.
+    ///
+    /// # Errors
+    /// [`FlushError`]: some may be deleted already; doing it again does no harm.
+    pub async fn delete_and_tell(
+        &self,
+        traces: BTreeSet<TraceId>,
+        mut progress: impl FnMut(DeletionStep),
+    ) -> Result<Deletion, FlushError> {
         // Of what is in files nothing is in memory and in the log.
         self.flush().await?;
         let (reply, answer) = oneshot::channel();
-        let request = Request::Delete(Arc::new(traces), reply);
+        let (steps, mut done) = mpsc::channel(open::REQUESTS);
+        let request = Request::Delete(Arc::new(traces), steps, reply);
         let sent = self.inner.requests.send(request).await;
         sent.map_err(|_| closed())?;
+        while let Some(step) = done.recv().await {
+            progress(step);
+        }
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 

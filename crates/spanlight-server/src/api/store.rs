@@ -7,12 +7,13 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use spanlight_model::TraceId;
 use spanlight_query::SearchRequest;
+use spanlight_store::DeletionStep;
 use tokio::sync::mpsc;
 
 use super::{Failure, TimeError, parse_end, parse_start, typed};
@@ -33,7 +34,7 @@ pub(super) async fn compact(
     body: Result<Json<Compact>, JsonRejection>,
 ) -> Result<Response, Failure> {
     read(body)?;
-    let (lines, mut written) = mpsc::channel(LINES);
+    let (lines, written) = mpsc::channel(LINES);
     tokio::spawn(async move {
         let (mut files, mut spans, mut steps) = (0, 0, 0);
         let done = app
@@ -55,9 +56,7 @@ pub(super) async fn compact(
         };
         let _ = lines.send(last).await;
     });
-    let lines = futures::stream::poll_fn(move |context| written.poll_recv(context));
-    let lines = lines.map(|line| Ok::<_, std::io::Error>(Bytes::from(format!("{line}\n"))));
-    Ok(typed("application/x-ndjson", Body::from_stream(lines)))
+    Ok(lines_of_json(written))
 }
 
 /// What to delete.
@@ -72,12 +71,17 @@ pub(super) struct Delete {
     /// Only says what would be deleted.
     #[serde(default)]
     dry_run: bool,
+    /// Answers with a line of JSON for each file that was looked into, and one for the end.
+    #[serde(default)]
+    progress: bool,
 }
 
 /// What was deleted, or would be.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Deleted {
     dry_run: bool,
+    /// Nothing of it is still to be deleted.
+    done: bool,
     traces: u64,
     spans: u64,
     files_rewritten: u64,
@@ -96,13 +100,43 @@ const TRACES_MAX: usize = 1_000_000;
 pub(super) async fn delete(
     State(app): State<App>,
     body: Result<Json<Delete>, JsonRejection>,
-) -> Result<Json<Deleted>, Failure> {
+) -> Result<Response, Failure> {
     let request = read(body)?;
-    let (traces, mut deleted) = find(&app, &request).await?;
-    if request.dry_run || traces.is_empty() {
-        return Ok(Json(deleted));
+    let (traces, deleted) = find(&app, &request).await?;
+    if request.dry_run {
+        return Ok(Json(deleted).into_response());
     }
-    let deletion = app.store.delete(traces).await;
+    if !request.progress {
+        if traces.is_empty() {
+            return Ok(Json(deleted).into_response());
+        }
+        let deleted = delete_traces(&app, traces, deleted, |_| {}).await;
+        return Ok(Json(deleted?).into_response());
+    }
+    let (lines, written) = mpsc::channel(LINES);
+    tokio::spawn(async move {
+        let tell = |step: DeletionStep| {
+            let (files, left) = (step.files, step.files_left);
+            let line = json!({"spans": step.deletion.spans, "files": files, "files_left": left});
+            // As above.
+            let _ = lines.try_send(line);
+        };
+        let last = match delete_traces(&app, traces, deleted, tell).await {
+            Ok(deleted) => json!(deleted),
+            Err(failure) => json!({"error": failure.body}),
+        };
+        let _ = lines.send(last).await;
+    });
+    Ok(lines_of_json(written))
+}
+
+async fn delete_traces(
+    app: &App,
+    traces: BTreeSet<TraceId>,
+    mut deleted: Deleted,
+    tell: impl FnMut(DeletionStep),
+) -> Result<Deleted, Failure> {
+    let deletion = app.store.delete_and_tell(traces, tell).await;
     let deletion = deletion.map_err(|error| {
         tracing::error!(%error, "spans could not be deleted");
         Failure::store(&error)
@@ -116,7 +150,14 @@ pub(super) async fn delete(
     deleted.files_rewritten = deletion.files_rewritten;
     deleted.files_removed = deletion.files_removed;
     deleted.files_unreadable = deletion.files_unreadable;
-    Ok(Json(deleted))
+    deleted.done = true;
+    Ok(deleted)
+}
+
+fn lines_of_json(mut lines: mpsc::Receiver<Value>) -> Response {
+    let lines = futures::stream::poll_fn(move |context| lines.poll_recv(context));
+    let lines = lines.map(|line| Ok::<_, std::io::Error>(Bytes::from(format!("{line}\n"))));
+    typed("application/x-ndjson", Body::from_stream(lines))
 }
 
 /// The traces that the query finds, page by page.

@@ -3,6 +3,7 @@
 mod backup;
 mod compact;
 mod delete;
+mod lines;
 mod stats;
 mod verify;
 

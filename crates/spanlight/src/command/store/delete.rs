@@ -6,10 +6,13 @@ use clap::ColorChoice;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use spanlight::arguments::DeleteArguments;
+use spanlight::render::bar;
 
-use super::count;
+use super::lines::follow;
+use super::{count, grouped};
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::screen;
 use crate::target::Target;
 
@@ -32,7 +35,7 @@ struct Deleted {
 }
 
 async fn delete(arguments: &DeleteArguments, client: &Client) -> Result<(), Failure> {
-    let found = ask(arguments, client, true).await?;
+    let found = ask(arguments, client).await?;
     let (traces, spans) = (count(found.traces, "trace"), count(found.spans, "span"));
     if found.traces == 0 {
         incomplete(&found)?;
@@ -45,7 +48,7 @@ async fn delete(arguments: &DeleteArguments, client: &Client) -> Result<(), Fail
     if !arguments.yes && !confirmed(&format!("delete {traces} with {spans} for good?"))? {
         return Err(Failure::failed("nothing was deleted"));
     }
-    let deleted = ask(arguments, client, false).await?;
+    let deleted = delete_now(arguments, client).await?;
     screen::say(&format!(
         "deleted {} with {}: {} written again without them, {} removed\n",
         count(deleted.traces, "trace"),
@@ -63,16 +66,48 @@ async fn delete(arguments: &DeleteArguments, client: &Client) -> Result<(), Fail
     incomplete(&deleted)
 }
 
-async fn ask(arguments: &DeleteArguments, client: &Client, dry: bool) -> Result<Deleted, Failure> {
-    let body: Value = json!({
-        "query": arguments.query,
-        "start": arguments.start,
-        "end": arguments.end,
-        "dry_run": dry,
+/// A line of the answer: how far it is.
+#[derive(Debug, Deserialize)]
+struct Step {
+    spans: u64,
+    files: u64,
+    files_left: u64,
+}
+
+async fn delete_now(arguments: &DeleteArguments, client: &Client) -> Result<Deleted, Failure> {
+    let body = body(arguments, json!({"progress": true}));
+    let response = client.post("api/v1/store/delete", &body).await?;
+    let mut progress = Progress::new();
+    let again = "deleting again does no harm";
+    let deleted = follow(response, again, |step: Step| {
+        let files = step.files + step.files_left;
+        let fraction = step.files as f64 / files.max(1) as f64;
+        progress.show(&format!(
+            "deleting  {} {:3.0} %  {} of {}, {} gone",
+            bar(fraction),
+            fraction * 100.0,
+            grouped(step.files),
+            count(files, "file"),
+            count(step.spans, "span"),
+        ));
     });
+    let deleted = deleted.await;
+    progress.clear();
+    deleted
+}
+
+async fn ask(arguments: &DeleteArguments, client: &Client) -> Result<Deleted, Failure> {
+    let body = body(arguments, json!({"dry_run": true}));
     let response = client.post("api/v1/store/delete", &body).await?;
     let answer = response.json().await;
     answer.map_err(|source| Failure::of("the server's answer is not understood", &source))
+}
+
+fn body(arguments: &DeleteArguments, mut body: Value) -> Value {
+    body["query"] = json!(arguments.query);
+    body["start"] = json!(arguments.start);
+    body["end"] = json!(arguments.end);
+    body
 }
 
 /// What was found may not be all.
