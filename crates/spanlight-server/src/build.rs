@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use spanlight_query::{QueryEngine, QueryLimits};
-use spanlight_store::{ColdLocation, FsyncPolicy, Store, StoreOptions};
+use spanlight_store::{FsyncPolicy, Store, StoreOptions};
 
 use crate::addresses::Addresses;
 use crate::app::App;
@@ -57,9 +57,7 @@ fn store_options(settings: &Settings) -> Result<StoreOptions, StartError> {
     options.recent_bytes = storage.recent_max.0;
     options.tombstone_grace = storage.vacuum_grace;
     options.cache_bytes = storage.cache_max.0;
-    if let Some(url) = &storage.cold_url {
-        options.cold = ColdLocation::from_url(url, &storage.cold_options.0)?;
-    }
+    options.cold = storage.cold_location()?;
     Ok(options)
 }
 

@@ -15,10 +15,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::cold::remote::ColdLocation;
 use crate::disk::{Disk, is_temporary, read_all, write_atomically};
-use crate::inspect::{
-    COLD, FORMAT_FILE, InspectError, LOG, Place, Progress, RECENT, TABLE_LOG, table_at,
-};
+use crate::inspect::{COLD, FORMAT_FILE, InspectError, LOG, Place, Progress, RECENT, TABLE_LOG};
 use files::{Copier, Entry};
 
 pub use restore::restore;
@@ -40,7 +39,9 @@ pub struct BackupOptions {
     /// Copy data files though they could be given a second name: a second name costs nothing and protects from
     /// deletion, a copy also from a damaged disk.
     pub copy: bool,
-    /// Where both are.
+    /// Where its table is: a backup has it, wherever it is.
+    pub cold: ColdLocation,
+    /// Where the data directory and the backup are.
     pub disk: Arc<dyn Disk>,
 }
 
@@ -103,13 +104,12 @@ pub async fn backup(
     options: &BackupOptions,
     progress: &Arc<Progress>,
 ) -> Result<BackupReport, BackupError> {
-    let place = Place::find(&options.data_dir, &options.disk)?;
+    let place = Place::find(&options.data_dir, &options.disk, &options.cold)?;
     let target = absolute(&options.target)?;
     let before = prepare(&place, &target)?;
     for _ in 0..ATTEMPTS {
         let mut copier = Copier {
-            disk: Arc::clone(&options.disk),
-            from: place.root.clone(),
+            from: place.clone(),
             to: target.clone(),
             copy: options.copy,
             before: before.clone(),
@@ -144,7 +144,12 @@ async fn copy_all(place: &Place, copier: &mut Copier) -> Result<Option<u64>, Bac
     {
         copier.file(&format!("{TABLE_LOG}/{name}"), true)?;
     }
-    let Ok(table) = table_at(&copier.to).await else {
+    let copied = Place::of(
+        copier.to.clone(),
+        Arc::clone(&place.disk),
+        &ColdLocation::DataDir,
+    );
+    let Ok(table) = copied.table().await else {
         // A commit that others build on was tidied away between two looks; or the table is damaged.
         place.table().await?;
         return Ok(None);
@@ -195,13 +200,13 @@ fn prepare(place: &Place, target: &Path) -> Result<BTreeMap<String, Entry>, Back
 /// Writes the list, and removes what is not on it.
 fn finish(copier: Copier) -> Result<BackupReport, BackupError> {
     let Copier {
-        disk,
+        from,
         to,
         entries,
         mut report,
         ..
     } = copier;
-    let disk = disk.as_ref();
+    let disk = from.disk.as_ref();
     for folder in [LOG, RECENT, COLD, TABLE_LOG, ""] {
         let path = to.join(folder);
         disk.sync_dir(&path)

@@ -10,11 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt as _;
+use object_store::ObjectStore;
 use serde_json::Value;
-use url::Url;
 
+use crate::cold::object_store::DiskStore;
+use crate::cold::remote::ColdLocation;
+use crate::cold::remote::disk::RemoteDisk;
+use crate::cold::remote::gate::Gate;
+use crate::cold::sealed::log_store;
 use crate::directory::noted_table;
 use crate::disk::{Disk, Lock, read_all};
 
@@ -37,9 +43,9 @@ pub enum InspectError {
         /// What the system said.
         source: io::Error,
     },
-    /// The table is not below the directory.
+    /// The table is elsewhere, and it was not said where.
     #[error(
-        "the table of {} is at {url}; this command looks at local tables only",
+        "the table of {} is at {url}, and storage.cold_url is not set; set it as the server has it",
         path.display()
     )]
     Elsewhere {
@@ -88,7 +94,11 @@ impl Progress {
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     pub(crate) root: PathBuf,
+    /// Behind it are the files of a remote table, too.
     pub(crate) disk: Arc<dyn Disk>,
+    /// The table's directory, or what stands for it in paths.
+    cold: PathBuf,
+    table: LogStoreRef,
 }
 
 /// A data file by its commit.
@@ -113,7 +123,12 @@ pub(crate) struct TableState {
 }
 
 impl Place {
-    pub(crate) fn find(root: &Path, disk: &Arc<dyn Disk>) -> Result<Self, InspectError> {
+    /// Must be called on a runtime of several threads, where the table is remote.
+    pub(crate) fn find(
+        root: &Path,
+        disk: &Arc<dyn Disk>,
+        location: &ColdLocation,
+    ) -> Result<Self, InspectError> {
         let root = std::path::absolute(root).map_err(|source| InspectError::Disk {
             path: root.to_owned(),
             source,
@@ -135,13 +150,46 @@ impl Place {
         if format["format"].as_u64().is_none() {
             return Err(none("its spanlight.json names no format"));
         }
-        if let Some(url) = noted_table(disk.as_ref(), &root) {
+        let url = noted_table(disk.as_ref(), &root);
+        if let Some(url) = url.filter(|_| location.url().is_none()) {
             return Err(InspectError::Elsewhere { path: root, url });
         }
-        Ok(Self {
-            disk: Arc::clone(disk),
+        Ok(Self::of(root, Arc::clone(disk), location))
+    }
+
+    /// A directory that is known to be one.
+    pub(crate) fn of(root: PathBuf, disk: Arc<dyn Disk>, location: &ColdLocation) -> Self {
+        let own = root.join(COLD);
+        let (cold, objects, disk): (_, Arc<dyn ObjectStore>, _) = match location {
+            ColdLocation::DataDir => {
+                let objects = DiskStore::at(Arc::clone(&disk), &own);
+                (own, Arc::new(objects), disk)
+            }
+            ColdLocation::Directory(path) => {
+                let objects = DiskStore::at(Arc::clone(&disk), path);
+                (path.clone(), Arc::new(objects), disk)
+            }
+            ColdLocation::Objects(location) => {
+                let gate = Arc::new(Gate::new(location.clone()));
+                let disk = RemoteDisk::reading(disk, Arc::clone(&gate), own.clone());
+                (own, gate, Arc::new(disk))
+            }
+        };
+        Self {
             root,
-        })
+            disk,
+            cold,
+            table: log_store(objects),
+        }
+    }
+
+    /// A file or folder by its name, such as `cold/_delta_log`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        match name.strip_prefix(COLD) {
+            Some("") => self.cold.clone(),
+            Some(rest) if rest.starts_with('/') => self.cold.join(&rest[1..]),
+            _ => self.root.join(name),
+        }
     }
 
     /// The lock, held as long as this lives; `None` when a server has it.
@@ -159,13 +207,15 @@ impl Place {
 
     /// The names and lengths of the files in a folder, sorted; none when there is no such folder.
     pub(crate) fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, InspectError> {
-        let path = self.root.join(folder);
+        let path = self.path(folder);
         let entries = match self.disk.list(&path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(InspectError::Disk { path, source }),
         };
-        let files = entries.into_iter().filter(|entry| !entry.stat.is_dir);
+        let files = entries
+            .into_iter()
+            .filter(|entry| !entry.stat.is_dir && !entry.name.starts_with(OURS));
         let mut files: Vec<_> = files.map(|entry| (entry.name, entry.stat.length)).collect();
         files.sort_unstable();
         Ok(files)
@@ -173,18 +223,12 @@ impl Place {
 
     /// The table as it is now.
     pub(crate) async fn table(&self) -> Result<TableState, InspectError> {
-        table_at(&self.root).await
+        let read = read_table(Arc::clone(&self.table)).await;
+        read.map_err(|error| InspectError::Table {
+            path: self.cold.clone(),
+            reason: error.to_string(),
+        })
     }
-}
-
-/// The table below a directory.
-pub(crate) async fn table_at(root: &Path) -> Result<TableState, InspectError> {
-    let path = root.join(COLD);
-    let read = read_table(&path).await;
-    read.map_err(|error| InspectError::Table {
-        path,
-        reason: error.to_string(),
-    })
 }
 
 pub(crate) const FORMAT_FILE: &str = "spanlight.json";
@@ -193,11 +237,12 @@ pub(crate) const RECENT: &str = "recent";
 pub(crate) const COLD: &str = "cold";
 pub(crate) const TABLE_LOG: &str = "cold/_delta_log";
 
-/// Reads the table past the disk's door: its library brings its own.
-async fn read_table(path: &Path) -> Result<TableState, DeltaTableError> {
-    let url = Url::from_directory_path(path)
-        .map_err(|()| DeltaTableError::Generic(format!("{} is no path", path.display())))?;
-    let table: DeltaTable = deltalake_core::open_table(url).await?;
+/// Files of ours beside the table's.
+const OURS: &str = "_spanlight";
+
+async fn read_table(log_store: LogStoreRef) -> Result<TableState, DeltaTableError> {
+    let mut table = DeltaTable::new(log_store);
+    table.load().await?;
     let state = table.snapshot()?;
     let log_store = table.log_store();
     let mut files = BTreeMap::new();

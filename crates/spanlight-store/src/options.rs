@@ -47,7 +47,8 @@ pub struct StoreOptions {
     pub retention: Option<Duration>,
     /// Services whose spans are kept for less long than `retention` says.
     pub service_retention: BTreeMap<String, Duration>,
-    /// Bytes that everything may take on the disk; the oldest spans are deleted beyond it. `None` for no bound.
+    /// Bytes that log, recent level and a local table may take; the oldest spans are deleted beyond it. Of a remote table
+    /// nothing is deleted for it. `None` for no bound.
     pub disk_bytes: Option<u64>,
     /// How long a file that left the table stays on disk, for readers of other programs that still hold it.
     pub tombstone_grace: Duration,

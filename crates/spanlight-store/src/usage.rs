@@ -17,6 +17,7 @@ use crate::cold::ColdFile;
 use crate::cold::fetch::Fetch;
 use crate::cold::identify::identify;
 use crate::cold::read::FileReader;
+use crate::cold::remote::ColdLocation;
 use crate::disk::Disk;
 use crate::inspect::{COLD, InspectError, LOG, Place, Progress, RECENT, TABLE_LOG};
 use crate::scan::{ScanColumns, ScanRequest};
@@ -85,10 +86,11 @@ pub struct ServiceUsage {
 /// [`InspectError`] when there is none.
 pub async fn usage(
     data_dir: &Path,
+    cold: &ColdLocation,
     disk: &Arc<dyn Disk>,
     progress: &Arc<Progress>,
 ) -> Result<Usage, InspectError> {
-    let place = Place::find(data_dir, disk)?;
+    let place = Place::find(data_dir, disk, cold)?;
     let mut usage = Usage::default();
     let log = place.list(LOG)?;
     let recent = place.list(RECENT)?;
@@ -103,7 +105,7 @@ pub async fn usage(
     let mut spans = [0; 2];
     for (level, (folder, files)) in [(RECENT, &recent), (COLD, &cold)].into_iter().enumerate() {
         for (name, bytes) in files {
-            let path = place.root.join(folder).join(name);
+            let path = place.path(folder).join(name);
             let looked = look(&place, &path, &mut columns, &mut usage.index_bytes);
             match looked {
                 Ok(file) => {

@@ -5,10 +5,13 @@ mod files;
 mod keys;
 mod log;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::disk::{Disk, is_temporary};
+use crate::cold::commits::{self, Condition};
+use crate::cold::remote::ColdLocation;
+use crate::disk::{Disk, is_temporary, read_all};
 use crate::inspect::{COLD, InspectError, LOG, Place, Progress, RECENT, TABLE_LOG, TableState};
 use files::{Check, check};
 use keys::Keys;
@@ -18,7 +21,9 @@ use keys::Keys;
 pub struct VerifyOptions {
     /// The data directory.
     pub data_dir: PathBuf,
-    /// Where it is.
+    /// Where its table is.
+    pub cold: ColdLocation,
+    /// Where the directory is.
     pub disk: Arc<dyn Disk>,
     /// Memory for finding spans that are there more than once; with less the files' ids are read more often.
     pub key_bytes: usize,
@@ -30,6 +35,7 @@ impl VerifyOptions {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            cold: ColdLocation::DataDir,
             disk: Arc::new(crate::disk::LocalDisk),
             key_bytes: 128 << 20,
         }
@@ -83,6 +89,7 @@ const RESTORE: &str = "its spans cannot be read; restore the file from a backup 
                        with the gap: everything else is answered, and answers that lack it say so";
 const TABLE_ADVICE: &str =
     "restore the table's log from a backup; the data files themselves are checked below";
+const MENDED: &str = "nothing: it is read as it was written, and the next start of a server on a local table puts it right";
 
 /// Checks a data directory.
 ///
@@ -92,7 +99,7 @@ pub async fn verify(
     options: &VerifyOptions,
     progress: &Arc<Progress>,
 ) -> Result<VerifyReport, InspectError> {
-    let place = Place::find(&options.data_dir, &options.disk)?;
+    let place = Place::find(&options.data_dir, &options.disk, &options.cold)?;
     // Held to the end, so that no server starts meanwhile and moves things.
     let lock = place.lock()?;
     let mut report = VerifyReport {
@@ -101,6 +108,7 @@ pub async fn verify(
     };
     log::check(&place, progress, &mut report)?;
     let recent = place.list(RECENT)?;
+    check_commits(&place, &mut report)?;
     let table = match place.table().await {
         Ok(table) => Some(table),
         Err(error) => {
@@ -136,6 +144,32 @@ pub async fn verify(
     report.repeated_spans = keys.repeated(&place, &checks, progress).await;
     drop(lock);
     Ok(report)
+}
+
+/// The table's commits, those too that no reader needs any more.
+fn check_commits(place: &Place, report: &mut VerifyReport) -> Result<(), InspectError> {
+    for (name, _) in place.list(TABLE_LOG)? {
+        if !commits::is_commit(&name) {
+            continue;
+        }
+        let file = format!("{TABLE_LOG}/{name}");
+        let (message, advice) = match read_all(place.disk.as_ref(), &place.path(&file)) {
+            Ok(commit) => match commits::examine(&commit) {
+                Condition::Sound => continue,
+                Condition::Mended(_) => ("one byte of it has changed".to_owned(), MENDED),
+                Condition::Damaged(reason) => (reason.to_owned(), commits::ADVICE),
+            },
+            // A running server has tidied it away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => (error.to_string(), commits::ADVICE),
+        };
+        report.problems.push(Problem {
+            file,
+            message,
+            advice,
+        });
+    }
+    Ok(())
 }
 
 /// The data files to check. What lies about beside them is remarked.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use spanlight_store::disk::{Disk, LocalDisk};
 use spanlight_store::{
-    BackupError, BackupOptions, BackupReport, Store, StoreOptions, VerifyOptions, backup, restore,
-    verify,
+    BackupError, BackupOptions, BackupReport, ColdLocation, Store, StoreOptions, VerifyOptions,
+    backup, restore, verify,
 };
 
 use crate::support::{batch, counts, numbers};
@@ -26,6 +26,7 @@ async fn make(from: &Path, to: &Path, copy: bool) -> Result<BackupReport, Backup
         data_dir: from.to_owned(),
         target: to.to_owned(),
         copy,
+        cold: ColdLocation::DataDir,
         disk: Arc::new(LocalDisk),
     };
     backup(&options, &Arc::default()).await

@@ -183,10 +183,25 @@ async fn a_commit_that_is_not_whole_is_not_taken_for_one() {
         let name = last.file_name().unwrap().to_string_lossy();
         assert!(error.to_string().contains(&*name), "{error}");
     }
-    // Nothing was removed meanwhile.
-    fs::write(&last, &whole).unwrap();
+    // A number that is another one.
+    let text = String::from_utf8(whole.clone()).unwrap();
+    let others = text
+        .replace("numRecords", "numRecord5")
+        .replace("\"size\":", "\"size\":1");
+    fs::write(&last, others).unwrap();
+    let error = Store::open(options.clone()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("its checksum is wrong: which files"),
+        "{error}"
+    );
+    // Nothing was removed meanwhile. One digit that is another one is put right.
+    let digit = text.find("\"size\":").unwrap() + 7;
+    let mut changed = whole.clone();
+    changed[digit] = if whole[digit] == b'1' { b'8' } else { b'1' };
+    fs::write(&last, &changed).unwrap();
     let store = Store::open(options).await.unwrap();
     assert_eq!(numbers(&store).await, [0]);
+    assert_eq!(fs::read(&last).unwrap(), whole);
 }
 
 /// Reads everything; gives how many spans there were.

@@ -1,5 +1,7 @@
 //! A table on an object store: it is read back, it may be away for a while, and it has one committer.
 
+mod looking;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spanlight_store::disk::LocalDisk;
-use spanlight_store::{Store, StoreOptions, VerifyOptions, VerifyReport, usage, verify};
+use spanlight_store::{
+    ColdLocation, Store, StoreOptions, VerifyOptions, VerifyReport, usage, verify,
+};
 
 use crate::support::batch;
 
@@ -150,7 +152,23 @@ async fn every_kind_of_damage_is_found_and_named() {
         change(&commit, |bytes| bytes.truncate(20));
     })
     .await;
-    assert_eq!(found[0].0, "cold/_delta_log");
+    let last = "cold/_delta_log/00000000000000000000.json";
+    assert_eq!(found[0], (last.to_owned(), "it is not whole".to_owned()));
+    assert_eq!(found[1].0, "cold/_delta_log");
+
+    // A digit of a commit that no reader of today needs.
+    let found = damaged(|root| {
+        let commit = root.join(last);
+        let at = fs::read_to_string(&commit)
+            .unwrap()
+            .find("timestamp")
+            .unwrap()
+            + 14;
+        change(&commit, |bytes| bytes[at] = b'0' + (bytes[at] + 3) % 10);
+    })
+    .await;
+    let message = "one byte of it has changed".to_owned();
+    assert_eq!(found, [(last.to_owned(), message)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,9 +194,14 @@ async fn usage_counts_bytes_by_level_column_and_service() {
     let directory = tempfile::tempdir().unwrap();
     let store = fill(directory.path()).await;
     let disk: Arc<dyn spanlight_store::disk::Disk> = Arc::new(LocalDisk);
-    let usage = usage(directory.path(), &disk, &Arc::default())
-        .await
-        .unwrap();
+    let usage = usage(
+        directory.path(),
+        &ColdLocation::DataDir,
+        &disk,
+        &Arc::default(),
+    )
+    .await
+    .unwrap();
     let level = |name: &str| {
         usage
             .levels

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use spanlight_store::{ColdLocation, LocationError};
+
+use super::registry::Storage;
 use super::value::{Kind, Raw, list, quote, text};
 
 /// Options of an object store, by name.
@@ -28,6 +31,19 @@ impl Kind for ColdOptions {
         let items = self.0.iter();
         let items = items.map(|(name, value)| quote(&format!("{name}={value}")));
         format!("[{}]", items.collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Storage {
+    /// Where the cold table is.
+    ///
+    /// # Errors
+    /// When `cold_url` is no place for one.
+    pub fn cold_location(&self) -> Result<ColdLocation, LocationError> {
+        self.cold_url.as_ref().map_or_else(
+            || Ok(ColdLocation::DataDir),
+            |url| ColdLocation::from_url(url, &self.cold_options.0),
+        )
     }
 }
 

@@ -140,7 +140,7 @@ settings! {
         retention: Option<Duration> = Some(Duration::from_secs(14 * 24 * 3600)),
         /// Services whose spans are kept for less long, as `checkout=3d`; one that is named here never for longer than `retention`.
         service_retention: ServiceRetention = ServiceRetention::default(),
-        /// Bytes that everything may take on the disk; the oldest spans are deleted beyond them. `off` for no bound.
+        /// Bytes that log, local files and a table on the disk may take; the oldest spans are deleted beyond them. `off` for no bound.
         max_disk: Option<ByteSize> = None,
         /// Bytes that local files may take before their spans are in the table; beyond them senders are told to retry.
         recent_max: ByteSize = ByteSize::mebibytes(4 << 10),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{BackupError, BackupReport};
 use crate::disk::Disk;
-use crate::inspect::Progress;
+use crate::inspect::{Place, Progress};
 
 /// Bytes that are copied at once.
 const STEP_BYTES: u64 = 4 << 20;
@@ -23,8 +23,7 @@ pub(super) struct Entry {
 /// Copies files from a directory to another; names are relative to both.
 #[derive(Debug)]
 pub(super) struct Copier {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) from: PathBuf,
+    pub(super) from: Place,
     pub(super) to: PathBuf,
     pub(super) copy: bool,
     /// What was there before.
@@ -39,8 +38,8 @@ impl Copier {
     /// Takes a file that does not change any more; `false` when it is gone. Those that are changed in place one day
     /// (`own`) are always copied.
     pub(super) fn file(&mut self, name: &str, own: bool) -> Result<bool, BackupError> {
-        let from = self.from.join(name);
-        let length = match self.disk.stat(&from) {
+        let from = self.from.path(name);
+        let length = match self.from.disk.stat(&from) {
             Ok(stat) => stat.length,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(source) => return Err(BackupError::Disk { path: from, source }),
@@ -54,13 +53,13 @@ impl Copier {
         }
         let to = self.to.join(name);
         self.forget(&to)?;
-        match self.disk.link(&from, &to) {
+        match self.from.disk.link(&from, &to) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             // Another file system.
             Err(_) => return self.copied(name, length),
         }
-        let checksum = checksum(self.disk.as_ref(), &to, length, &self.progress)
+        let checksum = checksum(self.from.disk.as_ref(), &to, length, &self.progress)
             .map_err(|source| BackupError::Disk { path: to, source })?;
         self.add(name, length, checksum);
         Ok(true)
@@ -77,8 +76,8 @@ impl Copier {
     }
 
     fn copied(&mut self, name: &str, length: u64) -> Result<bool, BackupError> {
-        let (from, to) = (self.from.join(name), self.to.join(name));
-        match copy(self.disk.as_ref(), &from, &to, length, &self.progress) {
+        let (from, to) = (self.from.path(name), self.to.join(name));
+        match copy(self.from.disk.as_ref(), &from, &to, length, &self.progress) {
             Ok(checksum) => {
                 self.add(name, length, checksum);
                 Ok(true)
@@ -94,7 +93,7 @@ impl Copier {
     /// Whether the file is there from before: names are not used twice, and files only grow.
     fn is_there(&mut self, name: &str, length: u64) -> bool {
         let known = self.before.get(name).filter(|entry| entry.bytes == length);
-        let stat = self.disk.stat(&self.to.join(name));
+        let stat = self.from.disk.stat(&self.to.join(name));
         let Some(&entry) = known.filter(|_| stat.is_ok_and(|stat| stat.length == length)) else {
             return false;
         };
@@ -112,7 +111,7 @@ impl Copier {
 
     /// Removes what an earlier try left.
     fn forget(&self, path: &Path) -> Result<(), BackupError> {
-        match self.disk.remove(path) {
+        match self.from.disk.remove(path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(BackupError::Disk {
                 path: path.to_owned(),
                 source,

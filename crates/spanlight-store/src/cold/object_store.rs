@@ -30,7 +30,7 @@ pub(crate) struct DiskStore {
     disk: Arc<dyn Disk>,
     root: Arc<FilePath>,
     /// Work on a blocking thread goes on when nobody waits for it any more, and must not outlive the lock.
-    directory: Arc<Directory>,
+    directory: Option<Arc<Directory>>,
 }
 
 impl DiskStore {
@@ -39,7 +39,16 @@ impl DiskStore {
         Self {
             disk,
             root: Arc::from(directory.cold()),
-            directory: Arc::clone(directory),
+            directory: Some(Arc::clone(directory)),
+        }
+    }
+
+    /// The objects below a directory that nobody need own.
+    pub(crate) fn at(disk: Arc<dyn Disk>, root: &FilePath) -> Self {
+        Self {
+            disk,
+            root: Arc::from(root),
+            directory: None,
         }
     }
 
@@ -55,7 +64,7 @@ impl DiskStore {
     ) -> Result<T> {
         let disk = Arc::clone(&self.disk);
         let file = self.file(location);
-        let directory = Arc::clone(&self.directory);
+        let directory = self.directory.clone();
         let done = task::spawn_blocking(move || {
             let done = work(disk.as_ref(), &file);
             drop(directory);

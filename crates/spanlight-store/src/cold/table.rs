@@ -16,19 +16,19 @@ use arrow_schema::Schema;
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 use deltalake_core::kernel::transaction::{CommitBuilder, TransactionError};
 use deltalake_core::kernel::{Action, Add, MetadataExt as _, Remove, StructType, Transaction};
-use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError, TableProperty, checkpoints};
 use futures::TryStreamExt as _;
 use object_store::ObjectStore;
-use url::Url;
 
 use super::catalogue::Catalogue;
 use super::object_store::DiskStore;
 use super::remote::gate::Gate;
 use super::remote::lease::{Claimant, Lease, LeaseError};
 use super::schema::{evolved, table_schema};
+use super::sealed::log_store;
 use super::statistics::{parse_stats, stats};
 use super::{ColdFile, ColdTier, FileTimes};
 use crate::directory::Directory;
@@ -57,7 +57,7 @@ pub(crate) struct Table {
 /// Where the table is, and who we are in its commits.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    objects: Arc<dyn ObjectStore>,
+    log: LogStoreRef,
     /// What file names are relative to, behind the disk's door.
     directory: PathBuf,
     app_id: String,
@@ -94,7 +94,7 @@ impl Place {
     /// A table in a local directory.
     pub(crate) fn local(disk: Arc<dyn Disk>, directory: &Arc<Directory>) -> Self {
         Self {
-            objects: Arc::new(DiskStore::new(disk, directory)),
+            log: log_store(Arc::new(DiskStore::new(disk, directory))),
             directory: directory.cold(),
             app_id: directory.app_id.clone(),
             remote: None,
@@ -108,7 +108,7 @@ impl Place {
             directory: directory.root.display().to_string(),
         };
         Self {
-            objects: Arc::clone(&gate) as Arc<dyn ObjectStore>,
+            log: log_store(Arc::clone(&gate) as Arc<dyn ObjectStore>),
             directory: directory.cold(),
             app_id: directory.app_id.clone(),
             remote: Some(Remote {
@@ -159,7 +159,7 @@ impl Table {
             }
             None => None,
         };
-        let mut table = open_or_create(&self.place.objects).await?;
+        let mut table = open_or_create(&self.place.log).await?;
         if let Some(lease) = lease {
             let number = begin_term(&mut table).await?;
             self.term = Some(Term { lease, number });
@@ -379,18 +379,12 @@ impl Table {
     }
 }
 
-async fn open_or_create(objects: &Arc<dyn ObjectStore>) -> Result<DeltaTable, DeltaTableError> {
-    // Inside this store the table is the root. The real place may have characters that URLs mangle.
-    let location =
-        Url::parse("spanlight:///").map_err(|error| DeltaTableError::Generic(error.to_string()))?;
-    let config = StorageConfig::default();
-    let log_store: LogStoreRef =
-        default_logstore(Arc::clone(objects), Arc::clone(objects), &location, &config);
+async fn open_or_create(log: &LogStoreRef) -> Result<DeltaTable, DeltaTableError> {
     let schema = table_schema(&Catalogue::default());
     let schema: StructType = schema.as_ref().try_into_kernel()?;
     let interval = CHECKPOINT_INTERVAL.to_string();
     CreateBuilder::new()
-        .with_log_store(log_store)
+        .with_log_store(Arc::clone(log))
         .with_table_name("spans")
         .with_comment("spans of distributed traces, kept by Spanlight")
         .with_columns(schema.fields().cloned())

@@ -46,7 +46,7 @@ impl Check {
     pub(super) fn recent_in(place: &Place, folder: &'static str, name: &str, bytes: u64) -> Self {
         Self {
             name: name.to_owned(),
-            path: place.root.join(folder).join(name),
+            path: place.path(folder).join(name),
             bytes,
             // A guess, which only decides how often ids are read.
             spans: bytes / 32,
@@ -59,7 +59,7 @@ impl Check {
     pub(super) fn cold(place: &Place, file: &TableFile) -> Self {
         Self {
             name: file.name.clone(),
-            path: place.root.join(COLD).join(&file.name),
+            path: place.path(COLD).join(&file.name),
             bytes: file.bytes,
             spans: file.spans,
             folder: COLD,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use clap::ColorChoice;
 use spanlight::arguments::{ConfigurationArguments, StoreArguments, StoreCommand};
 use spanlight::render::{bar, bytes, left};
-use spanlight_store::Progress;
+use spanlight_store::{ColdLocation, Progress};
 
 use crate::failure::Failure;
 use crate::{progress, settings};
@@ -35,6 +35,16 @@ const REFRESH: Duration = Duration::from_millis(100);
 fn data_dir(arguments: &ConfigurationArguments) -> Result<PathBuf, Failure> {
     let settings = settings::load(arguments, Vec::new())?;
     Ok(settings.storage.data_dir)
+}
+
+/// The data directory, and where its table is.
+fn places(arguments: &ConfigurationArguments) -> Result<(PathBuf, ColdLocation), Failure> {
+    let storage = settings::load(arguments, Vec::new())?.storage;
+    let cold = storage.cold_location();
+    Ok((
+        storage.data_dir,
+        cold.map_err(|error| Failure::error(&error))?,
+    ))
 }
 
 /// Runs work, and shows how far it is.

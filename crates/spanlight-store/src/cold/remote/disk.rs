@@ -19,6 +19,7 @@ use object_store::{
     ObjectStoreExt as _, PutPayload,
 };
 use tokio::runtime::Handle;
+use tokio::task;
 
 use super::gate::{Gate, describe, is_outage};
 use crate::cold::cache::BlockCache;
@@ -48,7 +49,8 @@ pub(crate) struct RemoteDisk {
 struct Remote {
     local: Arc<dyn Disk>,
     gate: Arc<Gate>,
-    cache: Arc<BlockCache>,
+    /// `None` for those who read everything once.
+    cache: Option<Arc<BlockCache>>,
     runtime: Handle,
 }
 
@@ -74,7 +76,7 @@ impl RemoteDisk {
         let remote = Remote {
             local: Arc::clone(&local),
             gate,
-            cache,
+            cache: Some(cache),
             runtime: Handle::current(),
         };
         Self {
@@ -82,6 +84,21 @@ impl RemoteDisk {
             table,
             spool,
             remote,
+        }
+    }
+
+    /// A disk for looking at a table, which keeps nothing of it.
+    pub(crate) fn reading(local: Arc<dyn Disk>, gate: Arc<Gate>, table: PathBuf) -> Self {
+        Self {
+            local: Arc::clone(&local),
+            spool: table.clone(),
+            table,
+            remote: Remote {
+                local,
+                gate,
+                cache: None,
+                runtime: Handle::current(),
+            },
         }
     }
 
@@ -186,7 +203,9 @@ impl Disk for RemoteDisk {
         let Some(object) = self.object(path) else {
             return self.local.remove(path);
         };
-        self.remote.cache.forget(object.as_ref());
+        if let Some(cache) = &self.remote.cache {
+            cache.forget(object.as_ref());
+        }
         self.remote.wait(self.remote.gate.delete(&object))
     }
 
@@ -219,9 +238,8 @@ fn stat(meta: &ObjectMeta) -> Stat {
 
 impl Remote {
     fn wait<T>(&self, work: impl Future<Output = object_store::Result<T>>) -> io::Result<T> {
-        self.runtime
-            .block_on(work)
-            .map_err(|error| io_error(&error))
+        // Those who look at a directory call from where they are.
+        task::block_in_place(|| self.runtime.block_on(work)).map_err(|error| io_error(&error))
     }
 
     fn check_open(&self) -> io::Result<()> {
@@ -301,7 +319,9 @@ impl Remote {
             );
             return Err(io::Error::other(reason));
         }
-        self.cache.insert_run(to.as_ref(), start, &bytes, length);
+        if let Some(cache) = &self.cache {
+            cache.insert_run(to.as_ref(), start, &bytes, length);
+        }
         Ok(())
     }
 
@@ -311,7 +331,11 @@ impl Remote {
     }
 
     fn read_ranges(&self, object: &Path, ranges: &[Range<u64>]) -> io::Result<Vec<Vec<u8>>> {
-        let mut blocks = self.cache.blocks(object.as_ref(), ranges);
+        let Some(cache) = &self.cache else {
+            let parts = self.wait(self.gate.get_ranges(object, ranges))?;
+            return Ok(parts.into_iter().map(Into::into).collect());
+        };
+        let mut blocks = cache.blocks(object.as_ref(), ranges);
         let runs = blocks.missing();
         let gets = runs.into_iter().map(|run| async move {
             let options = GetOptions {
@@ -325,7 +349,7 @@ impl Remote {
         let gets = stream::iter(gets).buffer_unordered(GETS_AT_ONCE);
         let fetched: Vec<(u64, Bytes, u64)> = self.wait(gets.try_collect())?;
         for (start, bytes, size) in fetched {
-            self.cache.insert_run(object.as_ref(), start, &bytes, size);
+            cache.insert_run(object.as_ref(), start, &bytes, size);
             blocks.fill(start, &bytes);
         }
         ranges.iter().map(|range| blocks.read(range)).collect()

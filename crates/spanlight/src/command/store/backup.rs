@@ -8,13 +8,15 @@ use spanlight_store::disk::{Disk, LocalDisk};
 use spanlight_store::{BackupError, BackupOptions, Progress};
 use tokio::task::JoinError;
 
-use super::{count, data_dir, watched};
+use super::{count, data_dir, places, watched};
 use crate::failure::Failure;
 use crate::screen;
 
 pub(super) async fn run(arguments: &BackupArguments) -> Result<(), Failure> {
+    let (data_dir, cold) = places(&arguments.configuration)?;
     let options = BackupOptions {
-        data_dir: data_dir(&arguments.configuration)?,
+        data_dir,
+        cold,
         target: arguments.target.clone(),
         copy: arguments.copy,
         disk: Arc::new(LocalDisk),

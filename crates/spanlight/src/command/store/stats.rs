@@ -10,17 +10,17 @@ use spanlight::render::{Align, bytes, table};
 use spanlight_store::disk::{Disk, LocalDisk};
 use spanlight_store::{ColumnUsage, Progress, Usage, usage};
 
-use super::{data_dir, grouped, watched};
+use super::{grouped, places, watched};
 use crate::failure::Failure;
 use crate::screen;
 
 pub(super) async fn run(arguments: &DirectoryArguments) -> Result<(), Failure> {
-    let directory = data_dir(&arguments.configuration)?;
+    let (directory, cold) = places(&arguments.configuration)?;
     let progress = Arc::<Progress>::default();
     let work = {
         let progress = Arc::clone(&progress);
         let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
-        tokio::spawn(async move { usage(&directory, &disk, &progress).await })
+        tokio::spawn(async move { usage(&directory, &cold, &disk, &progress).await })
     };
     let usage = watched("reading", &progress, work)
         .await

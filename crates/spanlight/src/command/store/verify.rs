@@ -8,12 +8,14 @@ use spanlight::arguments::{DirectoryArguments, Output};
 use spanlight::render::{bytes, clean};
 use spanlight_store::{LevelReport, Problem, Progress, VerifyOptions, VerifyReport, verify};
 
-use super::{count, data_dir, watched};
+use super::{count, places, watched};
 use crate::failure::Failure;
 use crate::screen;
 
 pub(super) async fn run(arguments: &DirectoryArguments) -> Result<(), Failure> {
-    let options = VerifyOptions::new(data_dir(&arguments.configuration)?);
+    let (directory, cold) = places(&arguments.configuration)?;
+    let mut options = VerifyOptions::new(directory);
+    options.cold = cold;
     let progress = Arc::<Progress>::default();
     let work = {
         let progress = Arc::clone(&progress);
