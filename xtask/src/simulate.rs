@@ -34,7 +34,7 @@ impl Options {
     /// What continuous integration runs.
     pub(crate) fn short() -> Self {
         Self {
-            seeds: 1_000,
+            seeds: 800,
             seed: 1,
             steps: 10,
             release: false,

@@ -15,11 +15,16 @@ use std::env;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use self::steps::Step;
 use self::world::World;
+
+/// How long a step, and a history, may take: what takes longer hangs, which is a failure like others.
+const STEP_LIMIT: Duration = Duration::from_secs(60);
+const HISTORY_LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs that are spent on finding out which steps of a failed history matter.
 const SHRINKING_RUNS: usize = 300;
@@ -94,8 +99,22 @@ fn run(seed: u64, plan: &[Step]) -> Result<(), String> {
     history(seed, plan).1
 }
 
-/// What happened, step by step, and how it ended.
+/// What happened, step by step, and how it ended. A history that hangs in a way that no step limit ends is left behind.
 fn history(seed: u64, plan: &[Step]) -> (Vec<String>, Result<(), String>) {
+    let (sender, receiver) = mpsc::channel();
+    let plan = plan.to_vec();
+    thread::spawn(move || sender.send(live(seed, &plan)).ok());
+    let ended = receiver.recv_timeout(HISTORY_LIMIT);
+    ended.unwrap_or_else(|_| {
+        let seconds = HISTORY_LIMIT.as_secs();
+        (
+            Vec::new(),
+            Err(format!("it hangs: no end within {seconds} s")),
+        )
+    })
+}
+
+fn live(seed: u64, plan: &[Step]) -> (Vec<String>, Result<(), String>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -104,9 +123,9 @@ fn history(seed: u64, plan: &[Step]) -> (Vec<String>, Result<(), String>) {
     let ran = panic::catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             for step in plan {
-                world.live(step).await;
+                in_time(world.live(step)).await;
             }
-            world.end().await;
+            in_time(world.end()).await;
         });
     }));
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -116,6 +135,12 @@ fn history(seed: u64, plan: &[Step]) -> (Vec<String>, Result<(), String>) {
         text.unwrap_or_else(|| "a panic".to_owned())
     });
     (world.into_trace(), ended)
+}
+
+async fn in_time(step: impl Future<Output = ()>) {
+    let done = tokio::time::timeout(STEP_LIMIT, step).await;
+    let seconds = STEP_LIMIT.as_secs();
+    done.unwrap_or_else(|_| panic!("it hangs: the step did not end within {seconds} s"));
 }
 
 /// The shortest history found that fails as well, and how to run it again.

@@ -36,6 +36,8 @@ struct Known {
     is_shaky: bool,
     /// It was acknowledged, and replaced or deleted since.
     is_gone: bool,
+    /// Somebody had its trace deleted.
+    is_deleted: bool,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +84,7 @@ impl Model {
                 is_hurt: false,
                 is_shaky: false,
                 is_gone: false,
+                is_deleted: false,
             });
             known.sends += 1;
             known.append = self.appends;
@@ -90,8 +93,9 @@ impl Model {
             if matches!(known.fate, Fate::Refused | Fate::Dead) {
                 known.fate = Fate::Uncertain;
             }
-            if known.is_gone {
+            if known.is_gone || known.is_deleted {
                 known.is_gone = false;
+                known.is_deleted = false;
                 known.fate = Fate::Uncertain;
             }
         }
@@ -120,6 +124,22 @@ impl Model {
     pub(super) fn expire(&mut self, before: i64) {
         for known in self.known.values_mut() {
             known.may_expire |= known.record.received < before;
+        }
+    }
+
+    /// These records may go, for whatever reason.
+    pub(super) fn release(&mut self, covers: &dyn Fn(&Record) -> bool) {
+        for known in self.known.values_mut() {
+            known.may_expire |= covers(&known.record);
+        }
+    }
+
+    /// These records were deleted, and the store has said that they are gone.
+    pub(super) fn delete(&mut self, covers: &dyn Fn(&Record) -> bool) {
+        self.release(covers);
+        for known in self.known.values_mut() {
+            // One that was refused may come back from the log.
+            known.is_deleted |= covers(&known.record) && known.fate == Fate::Acknowledged;
         }
     }
 
@@ -252,6 +272,9 @@ impl Model {
                 Err(format!("record {number} was refused, and is there"))
             }
             Fate::Dead => Err(format!("record {number} was lost at a start, and is back")),
+            Fate::Acknowledged if known.is_deleted => {
+                Err(format!("record {number} was deleted, and is there"))
+            }
             Fate::Acknowledged if known.is_gone => Err(format!(
                 "record {number} was deleted or replaced, and is back"
             )),

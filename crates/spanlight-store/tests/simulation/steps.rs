@@ -44,10 +44,12 @@ pub(super) enum Kind {
     SlowFlush,
     /// A bit of a file changes.
     BitFlip,
+    /// Traces are deleted for good.
+    Delete,
 }
 
 /// How often each happens.
-const WEIGHTS: [(Kind, u32); 16] = [
+const WEIGHTS: [(Kind, u32); 17] = [
     (Kind::Append, 30),
     (Kind::AppendAndLeave, 2),
     (Kind::Seal, 10),
@@ -63,7 +65,8 @@ const WEIGHTS: [(Kind, u32); 16] = [
     (Kind::FullDisk, 3),
     (Kind::Repair, 7),
     (Kind::SlowFlush, 4),
-    (Kind::BitFlip, 2),
+    (Kind::BitFlip, 3),
+    (Kind::Delete, 3),
 ];
 
 pub(super) fn plan(seed: u64, steps: u64) -> Vec<Step> {

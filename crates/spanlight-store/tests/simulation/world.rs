@@ -3,16 +3,19 @@
 mod checks;
 mod clients;
 mod faults;
+mod policy;
 mod upkeep;
 
 use rand::Rng as _;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use spanlight_store::{Clock, ScanRequest, Store, StoreOptions};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::policy::Sometimes;
 use super::model::Model;
 use super::spans::Record;
 use super::steps::{Kind, Step};
@@ -51,6 +54,8 @@ pub(super) struct World {
     end: Option<End>,
     /// Names of data files that have a changed bit.
     damaged_files: BTreeSet<String>,
+    /// Commits that have one, as they were written.
+    damaged_commits: BTreeMap<PathBuf, Vec<u8>>,
     trace: Vec<String>,
 }
 
@@ -73,6 +78,10 @@ impl World {
         options.tombstone_grace = Duration::from_secs(100);
         // Files are joined by copying in every other history.
         options.merge_spans = if seed.is_multiple_of(2) { 1 } else { 1 << 16 };
+        options.disk_bytes = [None, None, Some(150_000)][random.random_range(0..3)];
+        if random.random_bool(0.3) {
+            options.sampling = Arc::new(Sometimes);
+        }
         Self {
             seed,
             disk,
@@ -89,6 +98,7 @@ impl World {
             is_disk_bad: false,
             end: None,
             damaged_files: BTreeSet::new(),
+            damaged_commits: BTreeMap::new(),
             trace: Vec::new(),
         }
     }
@@ -157,6 +167,7 @@ impl World {
             Kind::Repair => self.repair(random).await,
             Kind::SlowFlush => self.slow_flush(random).await,
             Kind::BitFlip => self.flip_bit(random).await,
+            Kind::Delete => self.delete(random).await,
         }
     }
 
@@ -168,6 +179,7 @@ impl World {
         self.flush().await;
         self.restart().await;
         self.check_litter();
+        self.check_room().await;
         if self.options.retention.is_some() {
             for _ in 0..2 {
                 self.clock.move_nano(10_000 * HOUR);
@@ -193,8 +205,9 @@ impl World {
         self.is_disk_bad || self.end.is_some()
     }
 
-    /// Deletion by age may have happened.
+    /// Deletion by age, for want of room or by the policy may have happened.
     fn age(&mut self) {
+        self.make_room();
         if let Some(retention) = self.options.retention {
             let retention = retention.as_nanos() as i64;
             self.model.expire(self.now() - retention);
@@ -205,6 +218,7 @@ impl World {
         match Store::open(self.options.clone()).await {
             Ok(store) => {
                 self.store = Some(store);
+                self.check_commits();
                 self.age();
                 self.is_settled = false;
                 self.model.begin_life();

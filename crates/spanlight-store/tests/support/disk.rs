@@ -46,6 +46,8 @@ struct State {
     operations: u64,
     plug_after: Option<u64>,
     capacity: Option<usize>,
+    /// The most bytes that there were.
+    peak: usize,
     faults: Vec<Fault>,
     weather: Weather,
     gate: Gate,
@@ -162,6 +164,13 @@ impl ForgetfulDisk {
 
     pub(crate) fn used(&self) -> usize {
         self.lock().used()
+    }
+
+    /// The most bytes that there were since the last time somebody asked.
+    pub(crate) fn take_peak(&self) -> usize {
+        let mut state = self.lock();
+        let used = state.used();
+        std::mem::replace(&mut state.peak, used)
     }
 
     /// From now on operations fail at random.
@@ -465,6 +474,7 @@ impl DiskFile for OpenFile {
         let file = state.files.get_mut(&self.id).unwrap();
         // As a real disk does: what fits is written.
         file.bytes.extend_from_slice(&bytes[..reaches.min(room)]);
+        state.peak = state.peak.max(used + reaches.min(room));
         outcome.result()?;
         if bytes.len() > room {
             return Err(io::ErrorKind::StorageFull.into());

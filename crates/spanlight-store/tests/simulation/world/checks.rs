@@ -38,6 +38,7 @@ impl World {
         is_everything: bool,
         seen: &Seen,
     ) {
+        self.make_room();
         let is_explained = |error: &String| {
             let mut damaged = self.damaged_files.iter();
             damaged.any(|name| error.contains(name.as_str()))

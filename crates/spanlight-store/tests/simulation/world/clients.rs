@@ -7,7 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::super::spans::{self, Key, Record};
-use super::{HOUR, REMEMBERED, SECOND, World};
+use super::{HOUR, REMEMBERED, SECOND, World, policy};
 
 impl World {
     /// What a client sends: new spans, spans of an old trace, an old request again, an old span with more in it.
@@ -83,6 +83,10 @@ impl World {
         let batch = spans::batch(self.seed, records);
         let texts = (0..batch.num_spans()).map(|row| spans::describe(&batch.span(row)));
         self.model.send(records, texts.collect());
+        if !self.options.sampling.keeps_all() {
+            self.model
+                .release(&|record| policy::drops(spans::trace_id(record.key.trace)));
+        }
         batch
     }
 

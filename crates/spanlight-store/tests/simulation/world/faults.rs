@@ -69,7 +69,11 @@ impl World {
         if self.store.is_none() {
             return;
         }
-        let is_log = random.random_bool(0.6);
+        let draw = random.random_range(0..10);
+        if draw < 3 {
+            return self.flip_bit_of_commit(random).await;
+        }
+        let is_log = draw < 8;
         let mut files = self.disk.files(if is_log { ".log" } else { ".parquet" });
         files.retain(|path| !path.to_string_lossy().contains("/_delta_log/"));
         files.retain(|path| self.disk.bytes(path).is_some_and(|bytes| !bytes.is_empty()));
@@ -94,6 +98,37 @@ impl World {
             self.restart().await;
         } else {
             self.check("everything, with a damaged file").await;
+        }
+    }
+
+    /// A bit of a commit: it must be read as it was written.
+    async fn flip_bit_of_commit(&mut self, random: &mut SmallRng) {
+        let mut files = self.disk.files("/data/cold/_delta_log/");
+        files.retain(|path| path.extension().is_some_and(|end| end == "json"));
+        // One changed bit is put right, two are not.
+        files.retain(|path| !self.damaged_commits.contains_key(path));
+        if files.is_empty() {
+            return;
+        }
+        // Older ones are not read at a start.
+        files.sort_unstable();
+        let newest = &files[files.len().saturating_sub(30)..];
+        let path = newest[random.random_range(0..newest.len())].clone();
+        let written = self.disk.bytes(&path).unwrap();
+        let bit = random.random_range(0..written.len() * 8);
+        self.note(&format!("     bit {bit} of {}", path.display()));
+        self.disk.flip_bit(&path, bit);
+        self.damaged_commits.insert(path, written);
+        self.restart().await;
+    }
+
+    /// A start has put right what was damaged.
+    pub(super) fn check_commits(&mut self) {
+        for (path, written) in std::mem::take(&mut self.damaged_commits) {
+            if let Some(found) = self.disk.bytes(&path) {
+                let name = path.display();
+                assert!(found == written, "{name} was damaged, and still is");
+            }
         }
     }
 
