@@ -6,9 +6,11 @@ the server is away, which a relay in between plays.
 
 import json
 import os
+import random
 import secrets
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -27,7 +29,7 @@ PATIENCE_S = 60
 
 
 class Relay:
-    """Hands bytes on to a port, until it is cut."""
+    """Hands bytes on to a port: late, with connections that break in the middle, or, once it is cut, not at all."""
 
     def __init__(self, target):
         self.target = target
@@ -35,6 +37,10 @@ class Relay:
         self.port = 0
         self.sockets = set()
         self.delay_s = 0
+        # Of a thousand pieces, how many break their connection instead of getting through.
+        self.breaks = 0
+        self.chance = random.Random(7)
+        self.broken = 0
         self.mend()
 
     def mend(self):
@@ -52,7 +58,9 @@ class Relay:
     def close(self, each):
         self.sockets.discard(each)
         try:
-            each.shutdown(socket.SHUT_RDWR)
+            lingers = each.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == struct.pack("ii", 1, 0)
+            # Without a farewell the other side sees a reset.
+            each.shutdown(socket.SHUT_RD if lingers else socket.SHUT_RDWR)
         except OSError:
             pass
         each.close()
@@ -72,6 +80,12 @@ class Relay:
         try:
             while data := one.recv(1 << 16):
                 time.sleep(self.delay_s)
+                if self.chance.randrange(1000) < self.breaks:
+                    self.broken += 1
+                    other.sendall(data[: len(data) // 2])
+                    for each in (one, other):
+                        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    break
                 other.sendall(data)
         except OSError:
             pass
@@ -121,6 +135,21 @@ class Server:
     def get(self, path):
         with urllib.request.urlopen(f"http://{self.address('http')}{path}", timeout=PATIENCE_S) as answer:
             return answer.read().decode()
+
+    def ready_warnings(self):
+        ready = json.loads(self.get("/readyz"))
+        assert ready["ready"], ready
+        return ready["warnings"]
+
+    def store(self, *arguments):
+        """What a `spanlight store` command says, given the place of the table."""
+        command = [str(BINARY), "store", *arguments]
+        for setting in self.settings:
+            if setting.startswith("storage.cold_"):
+                command += ["--set", setting]
+        done = subprocess.run(command, env=os.environ | CREDENTIALS, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        return done.stdout
 
     def metric(self, name):
         lines = self.get("/metrics").splitlines()
@@ -272,7 +301,43 @@ def run(moto, relay, server):
     assert moto.query("select count(*), count(distinct trace_id) from spans") == [(920, 920)]
     step("a server that is killed and starts without the store takes spans, says what it lacks, and finds the table")
 
-    server.stop()
+    relay.delay_s, relay.breaks = 0.1, 150
+    for number in range(5):
+        server.send(f"late {number}", 20)
+        assert server.search(f"late {number}")[0] == 20
+        server.ready_warnings()
+        time.sleep(1)
+    until(lambda: relay.broken > 3, "connections break")
+    until(lambda: server.metric("store_cold_spans") == 1020, "spans get through all the same")
+    step(f"with a slow line that breaks now and then ({relay.broken} times), spans are taken at once, and get through")
+
+    relay.delay_s, relay.breaks = 0, 1000
+    server.send("broken", 20)
+    until(lambda: any(URL in warning for warning in server.ready_warnings()), "readiness says that nothing gets through")
+    server.send("broken too", 20)
+    assert server.search("broken")[0] == 20 and server.search("broken too")[0] == 20
+    relay.breaks = 0
+    until(lambda: server.metric("store_cold_spans") == 1060, "what waited follows")
+    until(lambda: server.ready_warnings() == [], "nothing is left to warn of")
+    assert moto.query("select count(*), count(distinct trace_id) from spans") == [(1060, 1060)]
+    step("with a line on which every connection breaks it says so, and what waited follows")
+
+    for what in ("beside the server", "without it"):
+        report = json.loads(server.store("verify", "--output", "json", "--data-dir", str(server.data)))
+        assert report["problems"] == [] and report["cold"]["spans"] == 1060, report
+        usage = json.loads(server.store("stats", "--output", "json", "--data-dir", str(server.data)))
+        assert [level["spans"] for level in usage["levels"] if level["name"] == "cold"] == [1060], usage
+        copy = SCRATCH / f"copy {what}"
+        server.store("backup", str(SCRATCH / "backup"), "--data-dir", str(server.data))
+        local = [str(BINARY), "store", "restore", str(SCRATCH / "backup"), "--data-dir", str(copy)]
+        subprocess.run(local, check=True, capture_output=True)
+        local = [str(BINARY), "store", "verify", "--output", "json", "--data-dir", str(copy)]
+        report = json.loads(subprocess.run(local, check=True, capture_output=True).stdout)
+        assert report["problems"] == [] and report["cold"]["spans"] == 1060, report
+        step(f"it is checked, measured, backed up and restored {what}")
+        if server.process.poll() is None:
+            server.stop()
+
     assert server.process.returncode == 0, server.process.returncode
     second.start().ready()
     assert second.search("one") == (300, "[]")
