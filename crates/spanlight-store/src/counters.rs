@@ -3,7 +3,7 @@
 //!
 //! A segment of the recent level is counted when it is sealed: its spans are sorted by trace then, and repeats are
 //! gone. What is still in memory is counted on top when somebody asks. So the counts are exact for spans whose repeats
-//! came within one segment; the seal says which spans an earlier segment has already, and those are not counted again.
+//! came within one segment; one that is sent again after its first copy was sealed counts again.
 //!
 //! A call whose two spans are in different segments is found as long as fewer than `WAITING_MAX` spans wait for
 //! their other side; `unmatched` says how many gave up waiting, and thereby bounds the error of the calls.
