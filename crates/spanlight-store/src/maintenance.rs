@@ -337,6 +337,7 @@ pub(crate) fn remove_litter(
         directory.root.clone(),
         directory.log(),
         directory.recent(),
+        directory.decisions(),
         directory.damaged(),
     ];
     if directory.is_cold_remote() {
