@@ -11,7 +11,7 @@ use tokio::task;
 
 use super::{Decided, Decision, REMEMBERED, SamplingPolicy, TraceSpans, save};
 use crate::cold::table::Change;
-use crate::error::FlushError;
+use crate::error::{FlushError, ReadError};
 use crate::maintenance::Maintenance;
 use crate::recent::RecentFile;
 use crate::scan::ScanRequest;
@@ -30,7 +30,11 @@ impl Maintenance {
         let Some(memory) = self.reserve_for(recent.file.spans) else {
             return Ok(false);
         };
-        let sampled = self.sample(recent).await?;
+        let Some(sampled) = self.sample(recent).await? else {
+            // What cannot be read cannot be decided, and must not keep the others from moving on.
+            self.try_adopt(std::slice::from_ref(recent)).await?;
+            return Ok(true);
+        };
         let traces = sampled.decided.dropped.len() as u64;
         let spans = sampled.spans_dropped;
         if spans == 0 {
@@ -79,11 +83,14 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Decides the traces of a file that are not decided yet, each with all its spans.
-    async fn sample(&self, recent: &RecentFile) -> Result<Sampled, FlushError> {
-        let failed = |error: crate::error::ReadError| FlushError::Write(error.to_string());
+    /// Decides the traces of a file that are not decided yet, each with all its spans. Nothing for a damaged file.
+    async fn sample(&self, recent: &RecentFile) -> Result<Option<Sampled>, FlushError> {
         let files = [Arc::clone(&recent.file)];
-        let batches = self.read_files(&files).await.map_err(failed)?;
+        let batches = match self.read_files(&files).await {
+            Ok(batches) => batches,
+            Err(ReadError::Damaged { .. }) => return Ok(None),
+            Err(error) => return Err(FlushError::Write(error.to_string())),
+        };
         let mut decided = Decided {
             through: recent.range.last,
             at_unix_nano: self.options.clock.now_unix_nano(),
@@ -127,7 +134,8 @@ impl Maintenance {
             }
         });
         let sampled = deciding.await;
-        sampled.map_err(|error| FlushError::Write(error.to_string()))
+        let sampled = sampled.map_err(|error| FlushError::Write(error.to_string()));
+        sampled.map(Some)
     }
 
     /// What came of these traces after the file was made.
@@ -151,7 +159,12 @@ impl Maintenance {
         for partition in snapshot.scan(&request).await.partitions {
             let mut stream = partition.stream();
             while let Some(batch) = stream.next().await {
-                further.push(batch.map_err(|error| FlushError::Write(error.to_string()))?);
+                match batch {
+                    Ok(batch) => further.push(batch),
+                    // The decision stands on what can be read.
+                    Err(ReadError::Damaged { .. }) => {}
+                    Err(error) => return Err(FlushError::Write(error.to_string())),
+                }
             }
         }
         Ok(further)
