@@ -17,6 +17,7 @@ pub(crate) mod identify;
 mod json;
 pub(crate) mod object_store;
 mod order;
+mod pages;
 mod promote;
 mod prune;
 pub(crate) mod read;

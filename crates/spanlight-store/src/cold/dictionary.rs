@@ -6,13 +6,12 @@ use arrow_array::StringArray;
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use parquet::basic::{Encoding, PageType, Type};
-use parquet::column::page::{Page, PageReader as _};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
-use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::file::statistics::Statistics;
 
 use super::fetch::Fetch;
+use super::pages;
 
 /// Bytes on disk up to which a dictionary is kept in memory.
 const SMALL_BYTES: u64 = 16 << 10;
@@ -67,11 +66,8 @@ pub(crate) fn read(
     fetch: &Fetch,
     column: &ColumnChunkMetaData,
 ) -> Result<Option<StringArray>, ParquetError> {
-    let Some(values) = read_bytes(fetch, column)? else {
-        return Ok(None);
-    };
-    let texts = StringArray::try_new(values.offsets, values.bytes, None)?;
-    Ok(Some(texts))
+    let values = read_bytes(fetch, column)?;
+    values.map(|values| values.to_texts()).transpose()
 }
 
 /// Distinct values, one after the other.
@@ -81,7 +77,59 @@ pub(crate) struct Values {
     offsets: OffsetBuffer<i32>,
 }
 
+impl Default for Values {
+    fn default() -> Self {
+        Self {
+            bytes: Buffer::default(),
+            offsets: OffsetBuffer::new_empty(),
+        }
+    }
+}
+
 impl Values {
+    /// Of plain encoding: each value behind its length.
+    pub(crate) fn split(plain: &[u8], count: usize) -> Result<Self, ParquetError> {
+        let damaged = || ParquetError::General("a dictionary ends too early".to_owned());
+        if count > plain.len() / 4 {
+            return Err(damaged());
+        }
+        let mut values = Vec::with_capacity(plain.len() - 4 * count);
+        let mut offsets: Vec<i32> = Vec::with_capacity(count + 1);
+        offsets.push(0);
+        let mut rest = plain;
+        for _ in 0..count {
+            let (length, after) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
+            let length = u32::from_le_bytes(*length) as usize;
+            let value = after.get(..length).ok_or_else(damaged)?;
+            values.extend_from_slice(value);
+            offsets.push(i32::try_from(values.len())?);
+            rest = &after[length..];
+        }
+        Ok(Self {
+            bytes: Buffer::from_vec(values),
+            offsets: OffsetBuffer::new(ScalarBuffer::from(offsets)),
+        })
+    }
+
+    /// Where each value begins and ends, and their bytes.
+    pub(crate) fn parts(&self) -> (OffsetBuffer<i32>, Buffer) {
+        (self.offsets.clone(), self.bytes.clone())
+    }
+
+    /// The values as texts.
+    pub(crate) fn to_texts(&self) -> Result<StringArray, ParquetError> {
+        let (offsets, bytes) = self.parts();
+        Ok(StringArray::try_new(offsets, bytes, None)?)
+    }
+
+    /// The same of some values only.
+    pub(crate) fn gather(&self, codes: &[i32]) -> (OffsetBuffer<i32>, Buffer) {
+        let values = || codes.iter().map(|&code| self.get(code as usize));
+        let offsets = OffsetBuffer::from_lengths(values().map(<[u8]>::len));
+        let bytes: Vec<u8> = values().flatten().copied().collect();
+        (offsets, Buffer::from_vec(bytes))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
@@ -96,44 +144,9 @@ pub(crate) fn read_bytes(
     fetch: &Fetch,
     column: &ColumnChunkMetaData,
 ) -> Result<Option<Values>, ParquetError> {
-    let Some(range) = range(column) else {
-        return Ok(None);
-    };
-    let fetch = fetch.with(&[range])?;
-    let mut pages = SerializedPageReader::new(Arc::new(fetch), column, 0, None)?;
-    match pages.get_next_page()? {
-        Some(Page::DictionaryPage {
-            buf, num_values, ..
-        }) => split(&buf, num_values as usize).map(Some),
-        _ => Err(ParquetError::General(
-            "no dictionary where one is named".to_owned(),
-        )),
-    }
-}
-
-/// Plain encoding: each value behind its length.
-fn split(plain: &[u8], count: usize) -> Result<Values, ParquetError> {
-    let damaged = || ParquetError::General("a dictionary ends too early".to_owned());
-    if count > plain.len() / 4 {
-        return Err(damaged());
-    }
-    let mut values = Vec::with_capacity(plain.len() - 4 * count);
-    let mut offsets: Vec<i32> = Vec::with_capacity(count + 1);
-    offsets.push(0);
-    let mut rest = plain;
-    for _ in 0..count {
-        let (length, after) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-        let length = u32::from_le_bytes(*length) as usize;
-        let value = after.get(..length).ok_or_else(damaged)?;
-        values.extend_from_slice(value);
-        offsets.push(i32::try_from(values.len())?);
-        rest = &after[length..];
-    }
-    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-    Ok(Values {
-        bytes: Buffer::from_vec(values),
-        offsets,
-    })
+    let page = pages::read_dictionary(fetch, column)?;
+    let values = page.map(|page| Values::split(&page.bytes, page.slots));
+    values.transpose()
 }
 
 /// The schema to read a file with: texts as dictionaries where the file has dictionaries. Where it has none, making
@@ -197,12 +210,12 @@ mod tests {
     #[test]
     fn a_dictionary_is_split_into_its_values() {
         let plain = b"\x02\0\0\0ab\0\0\0\0\x01\0\0\0c";
-        let values = split(plain, 3).unwrap();
+        let values = Values::split(plain, 3).unwrap();
         let texts: Vec<&[u8]> = (0..values.len()).map(|code| values.get(code)).collect();
         assert_eq!(texts, [&b"ab"[..], b"", b"c"]);
-        assert!(split(plain, 4).is_err());
-        assert!(split(&plain[..plain.len() - 1], 3).is_err());
-        assert!(split(b"\xff\xff\xff\xff", 1).is_err());
-        assert!(split(b"", usize::MAX).is_err());
+        assert!(Values::split(plain, 4).is_err());
+        assert!(Values::split(&plain[..plain.len() - 1], 3).is_err());
+        assert!(Values::split(b"\xff\xff\xff\xff", 1).is_err());
+        assert!(Values::split(b"", usize::MAX).is_err());
     }
 }

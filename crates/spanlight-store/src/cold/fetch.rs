@@ -19,8 +19,10 @@ use crate::scan::ScanReport;
 const GAP_MAX: u64 = 16 << 10;
 /// What is read when the end is not known: the headers of pages, which are short.
 const HEAD: u64 = 4 << 10;
-/// The end of a file, where the footer lies, and in it the name of the checksums.
-const TAIL: u64 = 128 << 10;
+/// What is read of the end of a file: the index of pages and the footer, which grow with its spans. Where they are
+/// longer, they are read again.
+const TAIL_MIN: u64 = 32 << 10;
+const TAIL_SPANS: u64 = 2;
 
 /// One file's bytes.
 #[derive(Debug, Clone)]
@@ -75,12 +77,18 @@ impl Fetch {
     /// The same file with its end at hand, for reading its footer.
     pub(crate) fn with_tail(&self) -> Result<Self, ParquetError> {
         self.report.footers_read.fetch_add(1, Ordering::Relaxed);
-        self.with_end(self.file.bytes.saturating_sub(TAIL))
+        self.with_end(self.tail())
+    }
+
+    /// Where what is read of the end begins.
+    fn tail(&self) -> u64 {
+        let length = TAIL_MIN + self.file.spans / TAIL_SPANS;
+        self.file.bytes.saturating_sub(length)
     }
 
     /// Whether the end that is at hand says that the file has checksums.
     pub(crate) fn is_marked(&self) -> bool {
-        let end = self.at_hand(self.file.bytes.saturating_sub(TAIL));
+        let end = self.at_hand(self.tail());
         end.is_some_and(|end| checksum::is_marked(&end))
     }
 
@@ -89,10 +97,33 @@ impl Fetch {
         let Some(checksums) = &self.checksums else {
             return Ok(self.clone());
         };
-        let fetch = self.with_end(checksums.end())?;
-        let end = fetch.at_hand(checksums.end());
-        checksum::check_end(&end.unwrap_or_default())?;
+        let start = checksums.end();
+        let length = |end: &Bytes| start + end.len() as u64;
+        let is_there = self.at_hand(start).as_ref().map(length) == Some(self.file.bytes);
+        let fetch = if is_there {
+            self.clone()
+        } else {
+            self.with_end(start)?
+        };
+        checksum::check_end(&fetch.at_hand(start).unwrap_or_default())?;
         Ok(fetch)
+    }
+
+    /// The index of pages, which lies between the columns and the footer, and where it begins; from an end that is
+    /// sound. Nothing if there are no checksums.
+    pub(crate) fn sound_index(&self) -> Result<(u64, Bytes), ParquetError> {
+        let Some(checksums) = &self.checksums else {
+            return Ok((0, Bytes::new()));
+        };
+        let start = checksums.end();
+        let end = self.with_sound_end()?.at_hand(start).unwrap_or_default();
+        let footer = end
+            .last_chunk::<8>()
+            .map(|[a, b, c, d, ..]| [*a, *b, *c, *d]);
+        let footer = footer.map_or(0, |length| u32::from_le_bytes(length) as usize + 8);
+        let index = end.get(..end.len().saturating_sub(footer));
+        // A copy, so that the footer's bytes can go.
+        Ok((start, Bytes::copy_from_slice(index.unwrap_or_default())))
     }
 
     fn with_end(&self, start: u64) -> Result<Self, ParquetError> {

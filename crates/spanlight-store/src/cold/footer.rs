@@ -1,4 +1,4 @@
-//! What readers keep of a data file: its footer, its page index, and those Bloom filters and small dictionaries that
+//! What readers keep of a data file: its footer, its index of pages, and those Bloom filters and small dictionaries that
 //! were asked for. Bounded in bytes, so that look-ups in many files read none of it twice and memory does not grow.
 
 use std::collections::HashMap;
@@ -8,7 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow_array::{Array as _, StringArray};
+use arrow_schema::{DataType, SchemaRef};
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::{
+    FieldLevels, ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema,
+};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -25,11 +30,12 @@ use crate::hot::TimeBounds;
 
 /// Bytes that are kept, unless one file alone takes more.
 const BYTES_MAX: usize = 64 << 20;
+/// Memory of what is known of a column's type.
+const FIELD_BYTES: usize = 200;
 
 /// A file's footer, and what was read because of it.
 #[derive(Debug)]
 pub(crate) struct Footer {
-    /// Without the page index.
     pub(crate) metadata: Arc<ParquetMetaData>,
     /// The attributes that have columns in this file.
     pub(crate) catalogue: Catalogue,
@@ -40,18 +46,41 @@ pub(crate) struct Footer {
     leaves: HashMap<String, (usize, usize)>,
     /// For each column its name and its leaves.
     roots: Vec<(String, Range<usize>)>,
+    /// The index of pages as it is in the file, and where that is; nothing of files that are not ours.
+    index: Bytes,
+    index_start: u64,
     paged: OnceLock<Paged>,
     details: Mutex<HashMap<(usize, usize), Details>>,
     bytes: AtomicUsize,
 }
 
-/// The footer with the page index, for the reader of columns.
+/// How the columns of a file are read.
 #[derive(Debug)]
 pub(crate) struct Paged {
     /// To read spans.
-    pub(crate) rows: ArrowReaderMetadata,
+    pub(crate) rows: Layout,
     /// To test columns.
-    pub(crate) codes: ArrowReaderMetadata,
+    pub(crate) tested: Layout,
+    /// The columns of lists: what the `parquet` crate must know of each to put it together.
+    pub(crate) nested: HashMap<usize, FieldLevels>,
+}
+
+/// The types that columns are read as.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) schema: SchemaRef,
+}
+
+impl Layout {
+    /// For the `parquet` crate's own reader.
+    pub(crate) fn for_crate(
+        &self,
+        metadata: &Arc<ParquetMetaData>,
+    ) -> Result<ArrowReaderMetadata, ParquetError> {
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let options = options.with_schema(Arc::clone(&self.schema));
+        ArrowReaderMetadata::try_new(Arc::clone(metadata), options)
+    }
 }
 
 /// What is known of a row group without a look at its columns.
@@ -80,7 +109,7 @@ impl Footer {
             let message = "the checksums are not where the footer says";
             return Err(ParquetError::General(message.to_owned()));
         }
-        fetch.checked(checksums.clone()).with_sound_end()?;
+        let (index_start, index) = fetch.checked(checksums.clone()).sound_index()?;
         let metadata = Arc::new(metadata);
         let descriptor = metadata.file_metadata().schema_descr();
         let leaves = descriptor.columns().iter().enumerate();
@@ -103,11 +132,13 @@ impl Footer {
             groups: groups.collect(),
             runs: runs(&metadata),
             catalogue: catalogue(&metadata)?,
-            bytes: AtomicUsize::new(metadata.memory_size() + 100 * leaves.len()),
+            bytes: AtomicUsize::new(metadata.memory_size() + index.len() + 100 * leaves.len()),
             leaves,
             roots: roots(&metadata),
             checksums,
             metadata,
+            index_start,
+            index,
             paged: OnceLock::new(),
             details: Mutex::default(),
         })
@@ -128,36 +159,56 @@ impl Footer {
         &self.roots
     }
 
-    /// The footer with the page index, for the reader of columns.
-    pub(crate) fn paged(&self, fetch: &Fetch) -> Result<&Paged, ParquetError> {
+    /// How the columns are read.
+    pub(crate) fn paged(&self) -> Result<&Paged, ParquetError> {
         if let Some(paged) = self.paged.get() {
             return Ok(paged);
         }
-        let metadata = ParquetMetaData::clone(&self.metadata);
-        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
-            .with_page_index_policy(PageIndexPolicy::Optional);
-        reader.read_page_indexes(&fetch.with_sound_end()?)?;
-        let metadata = Arc::new(reader.finish()?);
-        let more = metadata.memory_size();
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let plain = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options.clone())?;
-        let schema = with_dictionaries(plain.schema());
-        let schema = dictionary::readable(&schema, &metadata);
-        let codes = dictionary::testable(&schema, &metadata);
+        let metadata = &self.metadata;
+        let descriptor = metadata.file_metadata().schema_descr();
+        let plain = parquet_to_arrow_schema(descriptor, None)?;
+        let schema = dictionary::readable(&with_dictionaries(&plain), metadata);
+        let roots = schema.fields().iter().enumerate();
+        let nested = roots.filter(|(_, field)| matches!(field.data_type(), DataType::List(_)));
+        let nested = nested.map(|(root, _)| {
+            let mask = ProjectionMask::roots(descriptor, [root]);
+            let levels = parquet_to_arrow_field_levels(descriptor, mask, Some(schema.fields()));
+            Ok((root, levels?))
+        });
         let paged = Paged {
-            rows: ArrowReaderMetadata::try_new(
-                Arc::clone(&metadata),
-                options.clone().with_schema(schema),
-            )?,
-            codes: ArrowReaderMetadata::try_new(metadata, options.with_schema(codes))?,
+            nested: nested.collect::<Result<_, ParquetError>>()?,
+            tested: Layout {
+                schema: dictionary::testable(&schema, metadata),
+            },
+            rows: Layout { schema },
         };
-        // Of two that read it at once, either is right.
+        // Of two that make it at once, either is right.
         if self.paged.set(paged).is_ok() {
-            self.bytes.fetch_add(more, Ordering::Relaxed);
+            let fields = self.roots.len() * 2 * FIELD_BYTES;
+            self.bytes.fetch_add(fields, Ordering::Relaxed);
         }
         self.paged
             .get()
-            .ok_or_else(|| ParquetError::General("no page index".to_owned()))
+            .ok_or_else(|| ParquetError::General("no columns".to_owned()))
+    }
+
+    /// Where the pages of a column lie, as the file says it.
+    pub(crate) fn offset_index(&self, group: usize, leaf: usize) -> Option<&[u8]> {
+        let column = self.metadata.row_group(group).column(leaf);
+        self.indexed(column.offset_index_offset()?, column.offset_index_length()?)
+    }
+
+    /// What the pages of a column have, as the file says it.
+    pub(crate) fn column_index(&self, group: usize, leaf: usize) -> Option<&[u8]> {
+        let column = self.metadata.row_group(group).column(leaf);
+        self.indexed(column.column_index_offset()?, column.column_index_length()?)
+    }
+
+    fn indexed(&self, start: i64, length: i32) -> Option<&[u8]> {
+        let start = u64::try_from(start).ok()?.checked_sub(self.index_start)?;
+        let start = usize::try_from(start).ok()?;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        self.index.get(start..end)
     }
 
     /// The Bloom filter of a column of a row group.

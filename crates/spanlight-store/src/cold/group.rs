@@ -1,25 +1,40 @@
 //! Reading columns of one row group: the pages that have the chosen rows, fetched together.
 
-use std::ops::Range;
+mod columns;
+#[cfg(test)]
+mod tests;
 
-use arrow_array::RecordBatch;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::{Int32Array, RecordBatch};
 use arrow_buffer::BooleanBufferBuilder;
-use arrow_schema::ArrowError;
+use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
-use parquet::file::page_index::offset_index::PageLocation;
 
+use self::columns::Columns;
 use super::fetch::Fetch;
-use super::footer::{Footer, Paged};
-use super::prune::{self, StartPage};
+use super::footer::{Footer, Layout, Paged};
+use super::pages::flat::FlatColumn;
+use super::pages::index::Places;
+use super::pages::nested::OwnGroup;
+use super::pages::{self, ColumnPages, Distinct};
+use super::prune::StartPage;
 use super::rows::Rows;
+use super::{dictionary, prune, schema as table};
 use crate::hot::TimeBounds;
 use crate::scan::{ScanReport, SkipReason};
+
+/// So many rows are few: some traces.
+const FEW_ROWS: usize = 1 << 10;
+
+/// Rows of columns, a batch at a time.
+pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ParquetError>>>;
 
 /// A row group that is being read.
 #[derive(Debug)]
@@ -29,6 +44,9 @@ pub(crate) struct GroupReader<'a> {
     pub(crate) number: usize,
     paged: &'a Paged,
     report: &'a ScanReport,
+    /// Dictionaries by leaf: tests need them, and then the rows that passed.
+    distinct: RefCell<HashMap<usize, Arc<Distinct>>>,
+    places: RefCell<HashMap<usize, Arc<Places>>>,
 }
 
 impl<'a> GroupReader<'a> {
@@ -39,11 +57,13 @@ impl<'a> GroupReader<'a> {
         report: &'a ScanReport,
     ) -> Result<Self, ParquetError> {
         Ok(Self {
-            paged: footer.paged(&fetch)?,
+            paged: footer.paged()?,
             footer,
             fetch,
             number,
             report,
+            distinct: RefCell::default(),
+            places: RefCell::default(),
         })
     }
 
@@ -60,39 +80,78 @@ impl<'a> GroupReader<'a> {
         u64::try_from(self.column(leaf).compressed_size()).unwrap_or(0)
     }
 
+    /// The distinct values of a column that has a dictionary.
+    pub(crate) fn distinct(&self, leaf: usize) -> Result<Option<Arc<Distinct>>, ParquetError> {
+        if let Some(known) = self.distinct.borrow().get(&leaf) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let column = self.column(leaf);
+        let Some(page) = pages::read_dictionary(&self.fetch, column)? else {
+            return Ok(None);
+        };
+        let distinct = Arc::new(Distinct::of(&page, column.column_type())?);
+        let known = Arc::clone(&distinct);
+        self.distinct.borrow_mut().insert(leaf, known);
+        Ok(Some(distinct))
+    }
+
     /// The rows of pages of which this may hold, as far as their times tell.
-    pub(crate) fn pages_where(&self, may_hold: impl Fn(TimeBounds) -> bool) -> Rows {
-        let all = Rows::all(self.spans());
-        let metadata = self.paged.rows.metadata();
-        let pages = prune::pages_by_time(metadata, self.footer, self.number, may_hold);
-        if pages.iter().all(|(_, may_hold)| *may_hold) {
-            return all;
-        }
+    pub(crate) fn pages_where(
+        &self,
+        may_hold: impl Fn(TimeBounds) -> bool,
+    ) -> Result<Rows, ParquetError> {
+        let durations = self.footer.groups[self.number].durations;
+        let pages = self.start_pages()?;
         let mut mask = BooleanBufferBuilder::new(self.spans());
-        let ends = pages.iter().skip(1).map(|(from, _)| *from);
-        let ends = ends.chain([self.spans()]);
-        for ((from, may_hold), to) in pages.iter().zip(ends) {
-            mask.append_n(to.saturating_sub(*from), *may_hold);
+        let ends = pages.iter().skip(1).map(|page| page.row);
+        for (page, end) in pages.iter().zip(ends.chain([self.spans()])) {
+            let times = page.micros.map(|it| prune::within(it.0, it.1, durations));
+            mask.append_n(end.saturating_sub(page.row), times.is_none_or(&may_hold));
         }
-        if mask.len() == self.spans() {
-            Rows::of_mask(mask.finish())
-        } else {
-            all
-        }
+        Ok(match mask.len() == self.spans() {
+            true => Rows::of_mask(mask.finish()),
+            false => Rows::all(self.spans()),
+        })
     }
 
     /// The pages of starts; empty when nothing is known of them.
-    pub(crate) fn start_pages(&self) -> Vec<StartPage> {
-        prune::start_pages(self.paged.rows.metadata(), self.footer, self.number)
+    pub(crate) fn start_pages(&self) -> Result<Vec<StartPage>, ParquetError> {
+        let start = self.footer.leaf(table::START_TIME);
+        let index = start.and_then(|(leaf, _)| {
+            let index = self.footer.column_index(self.number, leaf)?;
+            Some((self.places(leaf), index))
+        });
+        let Some((places, index)) = index else {
+            return Ok(Vec::new());
+        };
+        let (places, bounds) = (places?, pages::index::bounds(index)?);
+        let pages = (0..places.len()).map(|page| StartPage {
+            row: places.rows(page).start,
+            micros: bounds.get(page).copied().flatten(),
+        });
+        Ok(pages.collect())
     }
 
     /// One column at the chosen rows, all at once, as it is tested.
+    pub(crate) fn tested(&self, root: usize, rows: &Rows) -> Result<Batches, ParquetError> {
+        self.read(&self.paged.tested, &[root], rows, self.spans())
+    }
+
+    /// The codes of a column that has nothing else, at the chosen rows. `None` when the file is not one of ours.
     pub(crate) fn codes(
         &self,
         root: usize,
+        leaf: usize,
         rows: &Rows,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>>, ParquetError> {
-        self.read(&self.paged.codes, &[root], rows, self.spans())
+    ) -> Result<Option<Int32Array>, ParquetError> {
+        if !self.is_own() {
+            return Ok(None);
+        }
+        let distinct = self.distinct(leaf)?;
+        let group = self.fetched(&[root], rows)?;
+        // Its own type does not matter.
+        let mut column = FlatColumn::new(group.pages(leaf), DataType::Null, distinct);
+        column.codes(&rows.ranges()).map(Some)
     }
 
     /// These columns at the chosen rows, as spans are made of them. Columns that have nothing there do not come.
@@ -101,65 +160,130 @@ impl<'a> GroupReader<'a> {
         roots: &[usize],
         rows: &Rows,
         batch_spans: usize,
-    ) -> Result<ParquetRecordBatchReader, ParquetError> {
-        let filled: Vec<usize> = roots
-            .iter()
-            .copied()
-            .filter(|&root| {
-                let mut leaves = self.leaves(root);
-                leaves.any(|leaf| self.has_values(leaf, rows))
-            })
-            .collect();
-        for root in roots.iter().filter(|root| !filled.contains(root)) {
-            let pages: usize = self.leaves(*root).map(|leaf| self.pages(leaf).len()).sum();
-            self.report.pages.consider(pages as u64);
-            self.report.pages.skip(SkipReason::KeyAbsent, pages as u64);
+    ) -> Result<Batches, ParquetError> {
+        let mut filled = Vec::new();
+        for &root in roots {
+            let mut has_values = false;
+            let mut pages = 0;
+            for leaf in self.leaves(root) {
+                has_values = has_values || self.has_values(leaf, rows)?;
+                pages += self.places(leaf)?.len() as u64;
+            }
+            if has_values && self.has_elements(root, rows)? {
+                filled.push(root);
+            } else {
+                self.report.pages.consider(pages);
+                self.report.pages.skip(SkipReason::KeyAbsent, pages);
+            }
         }
         self.read(&self.paged.rows, &filled, rows, batch_spans)
     }
 
+    /// Whether the pages are written by us: files with checksums are.
+    fn is_own(&self) -> bool {
+        self.footer.checksums.is_some()
+    }
+
     fn read(
         &self,
-        metadata: &ArrowReaderMetadata,
+        layout: &Layout,
         roots: &[usize],
         rows: &Rows,
         batch_spans: usize,
-    ) -> Result<ParquetRecordBatchReader, ParquetError> {
-        let selection = rows.selection();
-        let mut ranges = Vec::new();
+    ) -> Result<Batches, ParquetError> {
+        let group = self.fetched(roots, rows)?;
+        if !self.is_own() {
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                group.fetch,
+                layout.for_crate(&self.footer.metadata)?,
+            );
+            let mask = ProjectionMask::roots(builder.parquet_schema(), roots.iter().copied());
+            let builder = builder.with_projection(mask);
+            let builder = builder.with_row_groups(vec![self.number]);
+            let mut builder = builder.with_batch_size(batch_spans.max(1));
+            if let Some(selection) = rows.selection() {
+                builder = builder.with_row_selection(selection);
+            }
+            let batches = builder.build()?;
+            return Ok(Box::new(batches.map(|batch| Ok(batch?))));
+        }
+        let mut columns = Columns::new(rows, batch_spans);
         for &root in roots {
-            for leaf in self.leaves(root) {
-                let (start, length) = self.column(leaf).byte_range();
-                let pages = self.pages(leaf);
-                self.report.pages.consider(pages.len() as u64);
-                match (&selection, pages) {
-                    (Some(selection), [first, ..]) => {
-                        // What is before the first page is the dictionary.
-                        ranges.push(start..u64::try_from(first.offset)?);
-                        let chosen = selection.scan_ranges(pages);
-                        self.report.pages.read(chosen.len() as u64);
-                        let skipped = pages.len() - chosen.len();
-                        self.report.pages.skip(SkipReason::NoRows, skipped as u64);
-                        ranges.extend(chosen);
-                    }
-                    _ => {
-                        self.report.pages.read(pages.len() as u64);
-                        ranges.push(start..start.saturating_add(length));
-                    }
+            let field = Arc::clone(&layout.schema.fields()[root]);
+            match self.paged.nested.get(&root) {
+                Some(levels) => {
+                    let selection = rows.selection();
+                    let reader = group.read(levels, batch_spans.max(1), selection)?;
+                    columns.push_nested(field, reader);
+                }
+                None => {
+                    let leaf = self.leaves(root).start;
+                    let known = self.distinct.borrow().get(&leaf).cloned();
+                    let kind = field.data_type().clone();
+                    let column = FlatColumn::new(group.pages(leaf), kind, known);
+                    columns.push_flat(field, column);
                 }
             }
         }
-        let fetch = self.fetch.with(&ranges)?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(fetch, metadata.clone());
-        let mask = ProjectionMask::roots(builder.parquet_schema(), roots.iter().copied());
-        let mut builder = builder
-            .with_projection(mask)
-            .with_row_groups(vec![self.number])
-            .with_batch_size(batch_spans.max(1));
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection);
+        Ok(Box::new(columns))
+    }
+
+    /// The row group with the pages of these columns that have the chosen rows.
+    fn fetched(&self, roots: &[usize], rows: &Rows) -> Result<OwnGroup, ParquetError> {
+        let chosen = rows.ranges();
+        let mut ranges = Vec::new();
+        let mut all_places = HashMap::new();
+        for leaf in roots.iter().flat_map(|&root| self.leaves(root)) {
+            let places = self.places(leaf)?;
+            self.report.pages.consider(places.len() as u64);
+            let before = ranges.len();
+            if rows.is_all() || places.is_empty() {
+                let (start, length) = self.column(leaf).byte_range();
+                self.report.pages.read(places.len() as u64);
+                ranges.push(start..start.saturating_add(length));
+            } else {
+                push_pages(&places, &chosen, &mut ranges);
+                let read = ranges.len() - before;
+                self.report.pages.read(read as u64);
+                let skipped = places.len() - read;
+                self.report.pages.skip(SkipReason::NoRows, skipped as u64);
+                if !self.distinct.borrow().contains_key(&leaf) {
+                    ranges.extend(dictionary::range(self.column(leaf)));
+                }
+            }
+            all_places.insert(leaf, places);
         }
-        builder.build()
+        Ok(OwnGroup {
+            fetch: self.fetch.with(&ranges)?,
+            metadata: Arc::clone(&self.footer.metadata),
+            number: self.number,
+            places: all_places,
+        })
+    }
+
+    /// Whether a column that may be one of lists has any element at the chosen rows. Not asked where they are many.
+    fn has_elements(&self, root: usize, rows: &Rows) -> Result<bool, ParquetError> {
+        let leaf = self.leaves(root).start;
+        let is_list = self.paged.nested.contains_key(&root);
+        if !is_list || !self.is_own() || rows.count() > FEW_ROWS {
+            return Ok(true);
+        }
+        let descriptor = self.column(leaf).column_descr();
+        if (descriptor.max_rep_level(), descriptor.max_def_level()) != (1, 1) {
+            return Ok(true);
+        }
+        let places = self.places(leaf)?;
+        let chosen = rows.ranges();
+        let mut ranges = Vec::new();
+        push_pages(&places, &chosen, &mut ranges);
+        let pages = ColumnPages {
+            fetch: self.fetch.with(&ranges)?,
+            metadata: Arc::clone(&self.footer.metadata),
+            group: self.number,
+            leaf,
+            places,
+        };
+        pages::lists::any_elements(&pages, &chosen)
     }
 
     fn leaves(&self, root: usize) -> Range<usize> {
@@ -167,35 +291,50 @@ impl<'a> GroupReader<'a> {
         root.map_or(0..0, |(_, leaves)| leaves.clone())
     }
 
-    fn pages(&self, leaf: usize) -> &'a [PageLocation] {
-        let index = self.paged.rows.metadata().offset_index();
-        let index = index.and_then(|index| index.get(self.number)?.get(leaf));
-        index.map_or(&[], |index| index.page_locations().as_slice())
+    /// Where the pages of a column lie; nothing when the file does not say it.
+    fn places(&self, leaf: usize) -> Result<Arc<Places>, ParquetError> {
+        if let Some(known) = self.places.borrow().get(&leaf) {
+            return Ok(Arc::clone(known));
+        }
+        let places = match self.footer.offset_index(self.number, leaf) {
+            Some(index) => Arc::new(Places::parse(index, self.spans())?),
+            None => Arc::default(),
+        };
+        let known = Arc::clone(&places);
+        self.places.borrow_mut().insert(leaf, known);
+        Ok(places)
     }
 
     /// Whether a column may have a value at the chosen rows.
-    fn has_values(&self, leaf: usize, rows: &Rows) -> bool {
-        if super::dictionary::is_empty(self.column(leaf)) {
-            return false;
+    fn has_values(&self, leaf: usize, rows: &Rows) -> Result<bool, ParquetError> {
+        if dictionary::is_empty(self.column(leaf)) {
+            return Ok(false);
         }
-        let index = self.paged.rows.metadata().column_index();
-        let index = index.and_then(|index| index.get(self.number)?.get(leaf));
-        let pages = self.pages(leaf);
         // Columns whose bounds would help nobody have no index.
-        let index = index.filter(|index| !matches!(index, ColumnIndexMetaData::NONE));
-        let Some(index) = index.filter(|index| index.num_pages() == pages.len() as u64) else {
-            return true;
+        let index = self.footer.column_index(self.number, leaf);
+        let Some(index) = index.filter(|_| !rows.is_all()) else {
+            return Ok(true);
         };
-        if rows.is_all() {
-            return true;
+        let (places, nulls) = (self.places(leaf)?, pages::index::null_pages(index)?);
+        if nulls.len() != places.len() {
+            return Ok(true);
         }
-        pages.iter().enumerate().any(|(page, place)| {
-            let next = pages.get(page + 1).map(|next| next.first_row_index);
-            let from = usize::try_from(place.first_row_index).unwrap_or(0);
-            let to = next.map_or(self.spans(), |next| {
-                usize::try_from(next).unwrap_or(usize::MAX)
-            });
-            !index.is_null_page(page) && rows.any_within(from, to)
-        })
+        let mut filled = nulls.iter().enumerate().filter(|(_, is_null)| !**is_null);
+        Ok(filled.any(|(page, _)| {
+            let range = places.rows(page);
+            rows.any_within(range.start, range.end)
+        }))
+    }
+}
+
+/// The bytes of pages that have any of the chosen rows.
+fn push_pages(places: &Places, chosen: &[Range<usize>], ranges: &mut Vec<Range<u64>>) {
+    let mut chosen = chosen.iter().peekable();
+    for page in 0..places.len() {
+        let rows = places.rows(page);
+        while chosen.next_if(|range| range.end <= rows.start).is_some() {}
+        if chosen.peek().is_some_and(|range| range.start < rows.end) {
+            ranges.push(places.bytes(page));
+        }
     }
 }

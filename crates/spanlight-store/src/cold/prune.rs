@@ -7,8 +7,7 @@ use std::ops::Bound;
 use parquet::basic::Type;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use serde_json::Value as Json;
 use spanlight_model::{AnyValue, TraceId, Value};
@@ -76,7 +75,7 @@ pub(crate) fn times(
 }
 
 /// Bounds of what starts at these whole microseconds; the nanoseconds beside them are fewer than a thousand.
-fn within(micros_min: i64, micros_max: i64, durations: Durations) -> TimeBounds {
+pub(crate) fn within(micros_min: i64, micros_max: i64, durations: Durations) -> TimeBounds {
     let first = micros_min.saturating_mul(1_000);
     let last = micros_max.saturating_mul(1_000).saturating_add(999);
     TimeBounds {
@@ -90,7 +89,7 @@ fn within(micros_min: i64, micros_max: i64, durations: Durations) -> TimeBounds 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StartPage {
     pub(crate) row: usize,
-    micros: Option<(i64, i64)>,
+    pub(crate) micros: Option<(i64, i64)>,
 }
 
 impl StartPage {
@@ -100,51 +99,6 @@ impl StartPage {
         let last = max.saturating_mul(1_000).saturating_add(999);
         Some((min.saturating_mul(1_000), last))
     }
-}
-
-/// The pages of starts of a row group; empty when nothing is known of pages.
-pub(crate) fn start_pages(
-    metadata: &ParquetMetaData,
-    footer: &Footer,
-    group: usize,
-) -> Vec<StartPage> {
-    let known = || {
-        let (leaf, _) = footer.leaf(table::START_TIME)?;
-        let index = metadata.column_index()?.get(group)?.get(leaf)?;
-        let ColumnIndexMetaData::INT64(bounds) = index else {
-            return None;
-        };
-        let places = metadata.offset_index()?.get(group)?.get(leaf)?;
-        Some((bounds, places.page_locations()))
-    };
-    let Some((bounds, places)) = known() else {
-        return Vec::new();
-    };
-    let pages = places.iter().enumerate().map(|(page, place)| {
-        let micros = bounds.min_value(page).zip(bounds.max_value(page));
-        StartPage {
-            row: usize::try_from(place.first_row_index).unwrap_or(0),
-            micros: micros.map(|(min, max)| (*min, *max)),
-        }
-    });
-    pages.collect()
-}
-
-/// Of which pages of a row group this may hold, by the times of their spans: where each begins, and whether it may.
-/// Empty when nothing is known of pages.
-pub(crate) fn pages_by_time(
-    metadata: &ParquetMetaData,
-    footer: &Footer,
-    group: usize,
-    may_hold: impl Fn(TimeBounds) -> bool,
-) -> Vec<(usize, bool)> {
-    let whole = footer.groups[group].durations;
-    let pages = start_pages(metadata, footer, group).into_iter();
-    let pages = pages.map(|page| {
-        let times = page.micros.map(|(min, max)| within(min, max, whole));
-        (page.row, times.is_none_or(&may_hold))
-    });
-    pages.collect()
 }
 
 /// Why no row of the group can pass, judged by the footer alone; `None` when some may.

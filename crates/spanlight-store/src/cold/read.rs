@@ -240,11 +240,11 @@ impl Part {
         let report = &file.report;
         let group = GroupReader::new(&file.footer, file.fetch.clone(), self.group, report)?;
         let whole = match &self.starts {
-            Some(starts) => group.pages_where(|times| times.may_start_in(starts)),
+            Some(starts) => group.pages_where(|times| times.may_start_in(starts))?,
             None => Rows::all(group.spans()),
         };
         let in_time = match &file.request.time_range {
-            Some(range) => whole.intersection(&group.pages_where(|it| it.may_overlap(range))),
+            Some(range) => whole.intersection(&group.pages_where(|it| it.may_overlap(range))?),
             None => whole.clone(),
         };
         if in_time.is_empty() {

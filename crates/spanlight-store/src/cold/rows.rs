@@ -1,5 +1,7 @@
 //! A choice of the rows of a row group.
 
+use std::ops::Range;
+
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use parquet::arrow::arrow_reader::RowSelection;
 
@@ -102,10 +104,20 @@ impl Rows {
         Self::of_mask(left)
     }
 
-    /// For the reader of columns; `None` for all rows.
+    /// The chosen rows as stretches of neighbours.
+    pub(crate) fn ranges(&self) -> Vec<Range<usize>> {
+        match &self.mask {
+            Some(mask) => mask.set_slices().map(|(from, to)| from..to).collect(),
+            None if self.total == 0 => Vec::new(),
+            None => std::iter::once(0..self.total).collect(),
+        }
+    }
+
+    /// For the `parquet` crate; `None` for all rows.
     pub(crate) fn selection(&self) -> Option<RowSelection> {
-        let mask = self.mask.clone()?;
-        Some(RowSelection::from_boolean_buffer(mask))
+        let mask = self.mask.as_ref()?;
+        let ranges = mask.set_slices().map(|(from, to)| from..to);
+        Some(RowSelection::from_consecutive_ranges(ranges, self.total))
     }
 }
 

@@ -1,11 +1,9 @@
 //! Which rows of a row group pass a condition: each test reads its one column, the cheapest first, and only for rows
 //! that are still chosen. A text is tested once for each distinct value.
 
-use std::sync::Arc;
-
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, StringArray};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer};
 use arrow_schema::DataType;
 use parquet::errors::ParquetError;
@@ -14,6 +12,7 @@ use spanlight_model::TraceId;
 use super::condition::{ColumnTest, Condition, TestKind, ValueTest};
 use super::dictionary;
 use super::group::GroupReader;
+use super::pages::Distinct;
 use super::prune::{self, resource_may_pass};
 use super::rows::Rows;
 use super::tail;
@@ -142,8 +141,8 @@ impl Selector<'_, '_> {
         passed: impl Fn(&ArrayRef) -> Option<BooleanBuffer>,
     ) -> Result<BooleanBuffer, ParquetError> {
         let mut bits = BooleanBufferBuilder::new(rows.count());
-        for batch in self.group.codes(test.root, rows)? {
-            let batch = batch.map_err(ParquetError::from)?;
+        for batch in self.group.tested(test.root, rows)? {
+            let batch = batch?;
             let passed = passed(batch.column(0));
             let passed = passed.ok_or_else(|| {
                 ParquetError::General(format!("column {} is of another type", test.root))
@@ -165,10 +164,14 @@ impl Selector<'_, '_> {
             self.reason = SkipReason::Dictionary;
             return Ok(Rows::none(group.spans()));
         }
-        let passed = self.read(test, rows, |array| {
-            let array = array.as_dictionary_opt::<Int32Type>()?;
-            by_code(array, &verdicts, null_passes)
-        })?;
+        let passed = match group.codes(test.root, test.leaf, rows)? {
+            Some(codes) => by_code(&codes, &verdicts, null_passes),
+            None => self.read(test, rows, |array| {
+                let array = array.as_dictionary_opt::<Int32Type>()?;
+                let fits = array.values().len() == verdicts.len();
+                fits.then(|| by_code(array.keys(), &verdicts, null_passes))
+            })?,
+        };
         Ok(rows.narrowed(&passed))
     }
 }
@@ -177,26 +180,22 @@ fn is_bytes(column: &parquet::file::metadata::ColumnChunkMetaData) -> bool {
     column.column_type() == parquet::basic::Type::BYTE_ARRAY
 }
 
-/// One bit a row, from one verdict a code; `None` when a code has no verdict.
-pub(crate) fn by_code(
-    array: &DictionaryArray<Int32Type>,
-    verdicts: &BooleanBuffer,
-    null_passes: bool,
-) -> Option<BooleanBuffer> {
-    if array.values().len() != verdicts.len() {
-        return None;
-    }
-    let keys = array.keys().values();
-    let passed = if verdicts.count_set_bits() == 1 {
-        let code = verdicts.set_indices().next()? as i32;
-        BooleanBuffer::collect_bool(keys.len(), |row| keys[row] == code)
-    } else {
-        let verdicts: Vec<bool> = verdicts.iter().collect();
-        BooleanBuffer::collect_bool(keys.len(), |row| {
-            verdicts.get(keys[row] as usize).copied().unwrap_or(false)
-        })
+/// One bit a row, from one verdict a code.
+fn by_code(codes: &Int32Array, verdicts: &BooleanBuffer, null_passes: bool) -> BooleanBuffer {
+    let keys = codes.values();
+    let passed = match (verdicts.count_set_bits(), verdicts.set_indices().next()) {
+        (1, Some(code)) => {
+            let code = code as i32;
+            BooleanBuffer::collect_bool(keys.len(), |row| keys[row] == code)
+        }
+        _ => {
+            let verdicts: Vec<bool> = verdicts.iter().collect();
+            BooleanBuffer::collect_bool(keys.len(), |row| {
+                verdicts.get(keys[row] as usize).copied().unwrap_or(false)
+            })
+        }
     };
-    Some(with_nulls(passed, array.nulls(), null_passes))
+    with_nulls(passed, codes.nulls(), null_passes)
 }
 
 fn with_nulls(
@@ -271,7 +270,7 @@ fn values(array: &ArrayRef, test: &ValueTest) -> Option<BooleanBuffer> {
             let verdicts = BooleanBuffer::collect_bool(texts.len(), |code| {
                 predicate.passes_text(texts.value(code))
             });
-            return by_code(array, &verdicts, test.null_passes);
+            return Some(by_code(array.keys(), &verdicts, test.null_passes));
         }
         _ => return None,
     };
@@ -279,18 +278,26 @@ fn values(array: &ArrayRef, test: &ValueTest) -> Option<BooleanBuffer> {
 }
 
 /// What a test says of each of a column's distinct values.
-///
-/// # Errors
-/// When they cannot be read.
-pub(crate) fn verdicts(
-    group: &GroupReader<'_>,
-    test: &ColumnTest,
-) -> Result<BooleanBuffer, ParquetError> {
-    let column = group.column(test.leaf);
+fn verdicts(group: &GroupReader<'_>, test: &ColumnTest) -> Result<BooleanBuffer, ParquetError> {
+    let small = match &test.kind {
+        TestKind::Traces(_) => None,
+        _ => group
+            .footer
+            .small_dictionary(&group.fetch, group.number, test.leaf)?,
+    };
+    if let Some(texts) = small {
+        let texts: &StringArray = &texts;
+        return Ok(BooleanBuffer::collect_bool(texts.len(), |code| {
+            text_passes(test, texts.value(code))
+        }));
+    }
+    let Some(distinct) = group.distinct(test.leaf)? else {
+        return Ok(BooleanBuffer::new_unset(0));
+    };
+    let Distinct::Texts(values) = &*distinct else {
+        return Err(ParquetError::General("a dictionary of numbers".to_owned()));
+    };
     if let TestKind::Traces(ids) = &test.kind {
-        let Some(values) = dictionary::read_bytes(&group.fetch, column)? else {
-            return Ok(BooleanBuffer::new_unset(0));
-        };
         let bloom = group.footer.bloom(&group.fetch, group.number, test.leaf)?;
         let may_be_there = |id: &&TraceId| bloom.as_ref().is_none_or(|it| it.check(&id.0[..]));
         let wanted = Wanted::new(ids.iter().filter(may_be_there).copied());
@@ -298,24 +305,18 @@ pub(crate) fn verdicts(
             wanted.contains(values.get(code))
         }));
     }
-    let small = group
-        .footer
-        .small_dictionary(&group.fetch, group.number, test.leaf)?;
-    let values = match small {
-        Some(values) => values,
-        None => match dictionary::read(&group.fetch, column)? {
-            Some(values) => Arc::new(values),
-            None => return Ok(BooleanBuffer::new_unset(0)),
-        },
-    };
-    Ok(BooleanBuffer::collect_bool(values.len(), |code| {
-        let text = values.value(code);
-        match &test.kind {
-            TestKind::Value(value) => value.predicate.passes_text(text),
-            TestKind::Resource { key, predicate } => resource_may_pass(text, key, predicate),
-            TestKind::Traces(_) | TestKind::Tail { .. } => true,
-        }
+    let texts = values.to_texts()?;
+    Ok(BooleanBuffer::collect_bool(texts.len(), |code| {
+        text_passes(test, texts.value(code))
     }))
+}
+
+fn text_passes(test: &ColumnTest, text: &str) -> bool {
+    match &test.kind {
+        TestKind::Value(value) => value.predicate.passes_text(text),
+        TestKind::Resource { key, predicate } => resource_may_pass(text, key, predicate),
+        TestKind::Traces(_) | TestKind::Tail { .. } => true,
+    }
 }
 
 /// Some ids, few of which are met: most others are told by their last bits, which are random in every id format.

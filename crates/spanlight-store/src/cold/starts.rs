@@ -41,7 +41,7 @@ impl Starts {
         rows: &Rows,
     ) -> Result<Self, ParquetError> {
         let total = group.spans();
-        let pages = group.start_pages();
+        let pages = group.start_pages()?;
         let ends = pages.iter().skip(1).map(|page| page.row).chain([total]);
         let one = |page: &StartPage| {
             let (first, last) = page.bounds()?;

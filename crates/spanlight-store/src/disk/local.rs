@@ -24,9 +24,10 @@ impl Disk for LocalDisk {
 
     fn read_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> io::Result<Vec<Vec<u8>>> {
         let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
         ranges
             .iter()
-            .map(|range| read_range(&mut file, range))
+            .map(|range| read_range(&mut file, range, length))
             .collect()
     }
 
@@ -97,17 +98,21 @@ impl Disk for LocalDisk {
     }
 }
 
-fn read_range(file: &mut File, range: &Range<u64>) -> io::Result<Vec<u8>> {
+fn read_range(file: &mut File, range: &Range<u64>, file_length: u64) -> io::Result<Vec<u8>> {
     let length = range.end.saturating_sub(range.start);
     // Before the memory is taken: the range may come from a damaged file.
-    if file.metadata()?.len() < range.end {
+    if file_length < range.end {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let length = usize::try_from(length).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
+    let capacity = usize::try_from(length).map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(capacity);
     file.seek(SeekFrom::Start(range.start))?;
-    file.read_exact(&mut bytes)?;
-    Ok(bytes)
+    // Into memory that nobody has zeroed.
+    file.take(length).read_to_end(&mut bytes)?;
+    match bytes.len() == capacity {
+        true => Ok(bytes),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 fn stat_of(metadata: &fs::Metadata) -> io::Result<Stat> {

@@ -1,0 +1,128 @@
+//! One page of a plain column, opened: which rows have a value, and the values of those that do.
+
+use std::ops::Range;
+
+use arrow_buffer::BooleanBuffer;
+use parquet::basic::{Encoding, Type};
+use parquet::errors::ParquetError;
+
+use super::encodings::{self, Texts, Validity, codes, delta_texts, deltas, split_levels, truths};
+use super::{Page, damaged};
+use crate::cold::dictionary::Values;
+
+/// The distinct values of a column.
+#[derive(Debug)]
+pub(crate) enum Distinct {
+    Texts(Values),
+    Longs(Vec<i64>),
+    Ints(Vec<i32>),
+}
+
+impl Distinct {
+    pub(crate) fn of(page: &Page, kind: Type) -> Result<Self, ParquetError> {
+        Ok(match kind {
+            Type::BYTE_ARRAY => Self::Texts(Values::split(&page.bytes, page.slots)?),
+            Type::INT64 | Type::DOUBLE => Self::Longs(encodings::longs(&page.bytes, page.slots)?),
+            Type::INT32 => Self::Ints(encodings::ints(&page.bytes, page.slots)?),
+            _ => return Err(unknown()),
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Texts(values) => values.len(),
+            Self::Longs(values) => values.len(),
+            Self::Ints(values) => values.len(),
+        }
+    }
+}
+
+/// The values of a page that are there.
+#[derive(Debug)]
+pub(super) enum PageValues {
+    /// Of a dictionary of texts.
+    Codes(Vec<i32>),
+    Texts(Texts),
+    /// Also the bits of fractions.
+    Longs(Vec<i64>),
+    Ints(Vec<i32>),
+    Truths(BooleanBuffer),
+}
+
+/// A page whose values can be got at.
+#[derive(Debug)]
+pub(super) struct OpenPage {
+    pub(super) number: usize,
+    /// Of the row group.
+    pub(super) rows: Range<usize>,
+    pub(super) validity: Validity,
+    pub(super) values: PageValues,
+}
+
+impl OpenPage {
+    pub(super) fn new(
+        number: usize,
+        rows: Range<usize>,
+        page: &Page,
+        is_optional: bool,
+        kind: Type,
+        distinct: Option<&Distinct>,
+    ) -> Result<Self, ParquetError> {
+        let slots = rows.len();
+        if page.slots != slots {
+            return Err(damaged("a page has another number of rows than is said"));
+        }
+        let (validity, bytes) = match is_optional {
+            true => split_levels(&page.bytes, slots)?,
+            false => (Validity::All, page.bytes.clone()),
+        };
+        let count = match &validity {
+            Validity::All => slots,
+            Validity::None => 0,
+            Validity::Some(valid) => valid.count_set_bits(),
+        };
+        let values = match (page.encoding, kind) {
+            (Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY, _) => {
+                let distinct = distinct.ok_or_else(|| damaged("a page lacks its dictionary"))?;
+                coded(codes(&bytes, count, distinct.len())?, distinct)
+            }
+            (Encoding::PLAIN, Type::INT64 | Type::DOUBLE) => {
+                PageValues::Longs(encodings::longs(&bytes, count)?)
+            }
+            (Encoding::PLAIN, Type::INT32) => PageValues::Ints(encodings::ints(&bytes, count)?),
+            (Encoding::PLAIN, Type::BOOLEAN) => PageValues::Truths(truths(&bytes, count)?),
+            (Encoding::DELTA_BINARY_PACKED, Type::INT64) => {
+                PageValues::Longs(deltas(&bytes, count)?.0)
+            }
+            (Encoding::DELTA_LENGTH_BYTE_ARRAY, Type::BYTE_ARRAY) => {
+                PageValues::Texts(delta_texts(&bytes, count)?)
+            }
+            // Of nothing there is nothing to decode.
+            (Encoding::PLAIN, Type::BYTE_ARRAY) if count == 0 => {
+                PageValues::Texts(delta_texts(&bytes, 0)?)
+            }
+            _ => return Err(unknown()),
+        };
+        Ok(Self {
+            number,
+            rows,
+            validity,
+            values,
+        })
+    }
+}
+
+fn coded(codes: Vec<i32>, distinct: &Distinct) -> PageValues {
+    let all = |values: &[i64]| codes.iter().map(|&code| values[code as usize]).collect();
+    match distinct {
+        Distinct::Longs(values) => PageValues::Longs(all(values)),
+        Distinct::Ints(values) => {
+            PageValues::Ints(codes.iter().map(|&code| values[code as usize]).collect())
+        }
+        Distinct::Texts(_) => PageValues::Codes(codes),
+    }
+}
+
+fn unknown() -> ParquetError {
+    ParquetError::NYI("pages of this encoding".to_owned())
+}
