@@ -4,6 +4,7 @@
 //! decides each span by itself counts rows as they go by ([`spans`]); one that relates spans decides traces as they go
 //! by ([`traces`]).
 
+mod answer;
 mod groups;
 mod measure;
 mod plan;
@@ -19,21 +20,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
-use spanlight_model::{AnyValue, TraceId};
+use spanlight_model::TraceId;
 use spanlight_store::{Partition, ScanColumns, ScanRequest, Snapshot};
 use tokio::time::Instant;
 
-use crate::answer::Inspected;
 use crate::decide::{self, Cancelled};
 use crate::error::QueryError;
-use crate::explain::{ExplainedStep, Explanation};
+use crate::explain::ExplainedStep;
 use crate::limits::{PartialReason, QueryLimits};
 use crate::load::{Loaded, load};
 use crate::parallel::{self, Stopped, Worker};
 use crate::predicate::{self, Filter};
 use crate::scan::ScanReport;
+pub use answer::{MetricsAnswer, MetricsRequest, Point, Series};
 use groups::{Groups, Intervals};
-use measure::sample;
+use measure::{Cells, sample};
 use plan::{MetricsPlan, Selection};
 pub(crate) use repeats::RepeatCache;
 use repeats::{FileTraces, KeyWorker, Repeated};
@@ -56,48 +57,6 @@ const REPEATS: &str = "count spans that may have come twice";
 const PLACES: &str = "find traces that lie in several places";
 const TRACES: &str = "relate spans, trace by trace";
 const LOAD_AGAIN: &str = "load those traces";
-
-/// A question about metrics.
-#[derive(Debug, Clone)]
-pub struct MetricsRequest {
-    /// TraceQL that ends in a metrics function. Blank text is the rate of all spans.
-    pub query: String,
-    /// Unix nanoseconds, the end not included: spans count at their start.
-    pub time_range: Range<i64>,
-    /// The length of an interval. Intervals begin at its multiples since 1970.
-    pub step: Duration,
-}
-
-/// Time series.
-#[derive(Debug, Clone, Default)]
-pub struct MetricsAnswer {
-    /// By their labels.
-    pub series: Vec<Series>,
-    /// Empty when the answer is complete.
-    pub partial: Vec<PartialReason>,
-    /// What was looked at.
-    pub inspected: Inspected,
-    /// How the question was gone about.
-    pub explanation: Explanation,
-}
-
-/// A time series.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// The fields of `by (…)` and their values, `None` where the spans have none; `p` for a quantile.
-    pub labels: Vec<(String, Option<AnyValue>)>,
-    /// By time; intervals without a value are left out.
-    pub points: Vec<Point>,
-}
-
-/// The value of an interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
-    /// The start of the interval, in unix nanoseconds.
-    pub start_time_unix_nano: i64,
-    /// Durations in seconds.
-    pub value: f64,
-}
 
 pub(crate) async fn run(
     snapshot: Snapshot,
@@ -209,12 +168,12 @@ impl Pass<'_> {
     async fn scan(
         &mut self,
         name: &'static str,
-        time_range: Range<i64>,
+        time_range: Option<Range<i64>>,
         columns: ScanColumns,
         filter: Option<Arc<spanlight_store::Filter>>,
     ) -> Vec<Partition> {
         let request = ScanRequest {
-            time_range: Some(time_range),
+            time_range,
             trace_ids: None,
             columns,
             filter,
@@ -241,7 +200,7 @@ impl Pass<'_> {
         });
         let condition = predicate::condition(std::slice::from_ref(filter), fields);
         let scan = self
-            .scan(SPANS, range.clone(), columns.clone(), condition)
+            .scan(SPANS, Some(range.clone()), columns.clone(), condition)
             .await;
         let mut partitions: Vec<Partition> =
             scan.into_iter().filter(|it| !it.may_repeat()).collect();
@@ -254,7 +213,7 @@ impl Pass<'_> {
             received_at: true,
             ..ScanColumns::NONE
         });
-        let scan = self.scan(REPEATS, range, columns, None).await;
+        let scan = self.scan(REPEATS, Some(range), columns, None).await;
         partitions.extend(scan.into_iter().filter(Partition::may_repeat));
         partitions
     }
@@ -278,19 +237,18 @@ impl Pass<'_> {
 
     /// Each span by itself.
     async fn spans(&mut self, filter: &Filter) -> Result<(), QueryError> {
-        let repeated = self.repeated().await?;
+        let repeated = self.repeated(self.intervals.time_range()).await?;
         let partitions = self.partitions_of_spans(filter, &repeated).await;
         let workers = self
             .read(partitions, |pass| {
-                let memory = pass.reserve();
-                SpanWorker::new(&pass.plan, filter, pass.groups(), &repeated, memory)
+                let (cells, memory) = (Cells::new(&pass.plan.measure), pass.reserve());
+                SpanWorker::new(&pass.plan, filter, cells, pass.groups(), &repeated, memory)
             })
             .await?;
         let mut table = Table::new(&self.plan.measure, self.intervals.count());
         let (mut records, mut left_out) = (Vec::new(), BTreeSet::new());
         for worker in workers {
             let numbers = table.add_groups(&worker.groups);
-            table.overflow |= worker.groups.overflow;
             table.add_cells(worker.cells, &numbers);
             left_out.extend(worker.left_out);
             records.extend(worker.records.into_iter().map(|mut record| {
@@ -299,30 +257,46 @@ impl Pass<'_> {
             }));
         }
         table = self.again(table, left_out).await?;
-        self.off_the_loop(table, move |table, _| {
+        let (mut table, sought) = off_the_loop(move || {
             spans::resolve(records, |it| table.add(it.cell, it.sample));
+            let sought = table.sought();
+            (table, sought)
         })
-        .await
+        .await?;
+        if let Some(sought) = sought.map(Arc::new) {
+            let partitions = self.partitions_of_spans(filter, &repeated).await;
+            let partitions = partitions.into_iter().filter(|it| !it.may_repeat());
+            let workers = self
+                .read(partitions.collect(), |pass| {
+                    let groups = table.groups(&pass.plan.by, pass.intervals.clone());
+                    let cells = Cells::Sought(Arc::clone(&sought), Vec::new());
+                    SpanWorker::new(&pass.plan, filter, cells, groups, &repeated, pass.reserve())
+                })
+                .await?;
+            let cells = workers.into_iter().map(|worker| worker.cells);
+            cells.for_each(|cells| table.add_sought(cells));
+        }
+        self.series(table).await
     }
 
     /// The traces that are in several places.
-    async fn repeated(&mut self) -> Result<Arc<Repeated>, QueryError> {
-        let range = self.intervals.time_range();
+    async fn repeated(&mut self, range: Range<i64>) -> Result<Arc<Repeated>, QueryError> {
         let columns = ScanColumns {
             trace_id: true,
             ..ScanColumns::NONE
         };
-        let scan = self.scan(PLACES, range, columns, None).await;
+        let scan = self.scan(PLACES, Some(range), columns.clone(), None).await;
         let (memory, files): (Vec<_>, Vec<_>) = scan.into_iter().partition(|it| it.run().is_none());
         let parts: BTreeSet<String> = files.iter().map(Partition::describe).collect();
         let known = match self.repeats.get(&parts) {
             Some(known) => known,
             None => {
-                let places: BTreeSet<String> = files.iter().filter_map(Partition::run).collect();
-                let workers = self.keys(places, files).await?;
-                let find = move || FileTraces::of(parts, workers);
-                let found = tokio::task::spawn_blocking(find).await;
-                let found = found.map_err(|error| QueryError::Internal(error.to_string()))?;
+                // Whole: the next question may have another range within the same parts.
+                let mut whole = self.scan(PLACES, None, columns, None).await;
+                whole.retain(|it| it.run().is_some() && parts.contains(&it.describe()));
+                let places: BTreeSet<String> = whole.iter().filter_map(Partition::run).collect();
+                let workers = self.keys(places, whole).await?;
+                let found = off_the_loop(move || FileTraces::of(parts, workers)).await?;
                 let found = Arc::new(found);
                 // What was cut short is not the whole truth.
                 if self.answer.partial.is_empty() {
@@ -354,6 +328,7 @@ impl Pass<'_> {
         let range = self.intervals.time_range();
         let length = i64::try_from(self.limits.trace_length.as_nanos()).unwrap_or(i64::MAX);
         let range = range.start.saturating_sub(length)..range.end.saturating_add(length);
+        let repeated = self.repeated(range.clone()).await?;
         let columns = ScanColumns {
             trace_id: true,
             span_id: true,
@@ -361,31 +336,47 @@ impl Pass<'_> {
             steps: Some(self.intervals.steps()),
             ..self.plan.plan.fields.columns()
         };
-        let partitions = self.scan(TRACES, range, columns, None).await;
+        let scan = self.scan(TRACES, Some(range.clone()), columns.clone(), None);
+        let partitions = scan.await;
         let workers = self
             .read(partitions, |pass| {
-                TraceWorker::new(&pass.plan, pass.groups(), pass.reserve())
+                let (cells, memory) = (Cells::new(&pass.plan.measure), pass.reserve());
+                TraceWorker::new(&pass.plan, cells, pass.groups(), &repeated, memory)
             })
             .await?;
         let mut table = Table::new(&self.plan.measure, self.intervals.count());
-        let mut numbers = Vec::new();
-        for worker in &workers {
-            numbers.push(table.add_groups(&worker.groups));
-            table.overflow |= worker.groups.overflow;
+        let (mut fragments, mut again) = (Vec::new(), BTreeSet::new());
+        for worker in workers {
+            let numbers = table.add_groups(&worker.groups);
+            table.add_cells(worker.cells, &numbers);
+            again.extend(worker.again);
+            fragments.extend(worker.fragments.into_iter().map(|mut it| {
+                it.fact.cell = table.renumber(&numbers, it.fact.cell);
+                it
+            }));
         }
         let plan = Arc::clone(&self.plan);
-        let (mut table, again) = tokio::task::spawn_blocking(move || {
-            let remap = |worker: usize, cell| table.renumber(&numbers[worker], cell);
-            let joined = traces::join(&plan, workers, &remap);
-            for it in joined.selected {
-                table.add(it.cell, it.sample);
-            }
-            (table, joined.again)
+        let (table, odd) = off_the_loop(move || {
+            let odd = traces::join(&plan, fragments, |cell, sample| table.add(cell, sample));
+            (table, odd)
         })
-        .await
-        .map_err(|error| QueryError::Internal(error.to_string()))?;
-        table = self.again(table, again).await?;
-        self.off_the_loop(table, |_, _| ()).await
+        .await?;
+        again.extend(odd);
+        let mut table = self.again(table, again).await?;
+        if let Some(sought) = table.sought().map(Arc::new) {
+            let partitions = self.scan(TRACES, Some(range), columns, None).await;
+            let partitions = partitions.into_iter().filter(Partition::has_runs_of_traces);
+            let workers = self
+                .read(partitions.collect(), |pass| {
+                    let groups = table.groups(&pass.plan.by, pass.intervals.clone());
+                    let cells = Cells::Sought(Arc::clone(&sought), Vec::new());
+                    TraceWorker::new(&pass.plan, cells, groups, &repeated, pass.reserve())
+                })
+                .await?;
+            let cells = workers.into_iter().map(|worker| worker.cells);
+            cells.for_each(|cells| table.add_sought(cells));
+        }
+        self.series(table).await
     }
 
     /// Counts traces that are read by their ids.
@@ -437,7 +428,7 @@ impl Pass<'_> {
     ) -> Result<Table, QueryError> {
         let (plan, mut groups) = (Arc::clone(&self.plan), self.groups());
         let cancelled = self.cancelled.clone();
-        let work = move || {
+        off_the_loop(move || {
             let slot = plan.measure.slot();
             decide::select(&loaded, &ids, &plan.plan, &cancelled, |bound, rows| {
                 let cells = groups.cells(bound, &rows);
@@ -447,32 +438,17 @@ impl Pass<'_> {
                     table.add(cell, sample(bound, slot, row as usize));
                 }
             });
-            table.overflow |= groups.overflow;
             table
-        };
-        let work = tokio::task::spawn_blocking(work);
-        work.await
-            .map_err(|error| QueryError::Internal(error.to_string()))
+        })
+        .await
     }
 
-    /// Makes the series, after some last work.
-    async fn off_the_loop(
-        &mut self,
-        mut table: Table,
-        last: impl FnOnce(&mut Table, &MetricsPlan) + Send + 'static,
-    ) -> Result<(), QueryError> {
+    async fn series(&mut self, table: Table) -> Result<(), QueryError> {
         let (plan, intervals) = (Arc::clone(&self.plan), self.intervals.clone());
-        let work = move || {
-            last(&mut table, &plan);
-            let overflow = table.overflow;
-            (table.series(&plan, &intervals), overflow)
-        };
-        let work = tokio::task::spawn_blocking(work).await;
-        let (series, overflow) = work.map_err(|error| QueryError::Internal(error.to_string()))?;
-        self.answer.series = series;
-        if overflow {
+        if table.overflow {
             self.stopped(Some(Stopped::Memory));
         }
+        self.answer.series = off_the_loop(move || table.series(&plan, &intervals)).await?;
         Ok(())
     }
 
@@ -495,4 +471,12 @@ impl Pass<'_> {
         }
         answer
     }
+}
+
+/// Long work, where it keeps nobody waiting.
+async fn off_the_loop<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, QueryError> {
+    let work = tokio::task::spawn_blocking(work).await;
+    work.map_err(|error| QueryError::Internal(error.to_string()))
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use spanlight_model::AnyValue;
-use spanlight_query::{MetricsRequest, QueryEngine, QueryError};
+use spanlight_query::{MetricsRequest, QueryEngine, QueryError, QueryLimits};
 
-use crate::cases::{Loaded, load};
+use crate::cases::{Loaded, load, load_with};
 use crate::notation::{self, EPOCH};
 
 const MILLI: i64 = 1_000_000;
@@ -161,6 +161,58 @@ async fn a_trace_whose_spans_lie_apart_is_related_across_files() {
     }
     let query = "{ name = \"a\" } >> { name = \"c\" } | count_over_time()";
     assert_eq!(series(&loaded.engine, query).await, "0:1\n");
+}
+
+#[tokio::test]
+async fn quantiles_are_exact_where_memory_is_too_short_for_all_values() {
+    let mut text = String::new();
+    let mut state = 1_u64;
+    for trace in 1..=2_000 {
+        writeln!(text, "trace {trace:x}").unwrap();
+        for span in 1..=8 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let (indent, name) = if span == 1 {
+                ("  ", "a")
+            } else {
+                ("    ", "b")
+            };
+            let duration = (state >> 40) % 3_000 + 1;
+            writeln!(text, "{indent}{name} 0+{duration} id:{span} .n={duration}").unwrap();
+        }
+    }
+    let load = async |limits: QueryLimits| {
+        let loaded = load_with("", limits).await;
+        for batch in notation::batches(&text) {
+            loaded.store.append(batch).await.unwrap();
+        }
+        loaded.store.flush().await.unwrap();
+        loaded
+    };
+    let roomy = load(QueryLimits::default()).await;
+    let short = load(QueryLimits {
+        memory_bytes: 48 << 10,
+        ..QueryLimits::default()
+    })
+    .await;
+    for query in [
+        "{ } | quantile_over_time(duration, 0, .1, .9, 1) by (name)",
+        "{ } | quantile_over_time(span.n, .5)",
+        "{ name = \"a\" } >> { } | quantile_over_time(duration, .5, .99)",
+    ] {
+        let request = MetricsRequest {
+            time_range: EPOCH..EPOCH + 1_000 * MILLI,
+            ..request(query)
+        };
+        let expected = roomy.engine.metrics(request.clone()).await.unwrap();
+        let found = short.engine.metrics(request).await.unwrap();
+        assert_eq!(
+            (found.series, found.partial),
+            (expected.series, vec![]),
+            "{query}"
+        );
+    }
 }
 
 #[tokio::test]

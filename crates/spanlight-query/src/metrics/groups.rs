@@ -140,13 +140,16 @@ struct Values {
 
 impl Values {
     fn code(&mut self, value: &Scalar<'_>) -> u32 {
-        let value = GroupValue::of(value);
-        match self.codes.get(&value) {
+        self.number(&GroupValue::of(value))
+    }
+
+    fn number(&mut self, value: &GroupValue) -> u32 {
+        match self.codes.get(value) {
             Some(&code) => code,
             None => {
                 let code = self.list.len() as u32;
                 self.list.push(value.clone());
-                self.codes.insert(value, code);
+                self.codes.insert(value.clone(), code);
                 code
             }
         }
@@ -178,6 +181,17 @@ impl Groups {
         };
         if by.is_empty() {
             groups.group(&[]);
+        }
+        groups
+    }
+
+    /// With these groups, numbered in their order.
+    pub(crate) fn of(by: &[By], intervals: Intervals, labels: &[Vec<GroupValue>]) -> Self {
+        let mut groups = Self::new(by, intervals);
+        for labels in labels {
+            let codes = labels.iter().zip(&mut groups.values);
+            let codes: Vec<u32> = codes.map(|(value, values)| values.number(value)).collect();
+            groups.group(&codes);
         }
         groups
     }

@@ -1,7 +1,7 @@
 //! A metrics query compiled: whose spans, what is measured of them, and by what they are grouped.
 
 use spanlight_traceql::ast::{
-    Field, Located, MetricsFunction, MetricsNode, OverTimeFunction, Query, Root,
+    Field, Intrinsic, Located, MetricsFunction, MetricsNode, OverTimeFunction, Query, Root,
 };
 
 use crate::error::Unsupported;
@@ -105,6 +105,18 @@ impl MetricsPlan {
             selection,
             measure,
             by,
+        })
+    }
+}
+
+impl MetricsPlan {
+    /// Whether what is measured is in nanoseconds.
+    pub(crate) fn measures_durations(&self) -> bool {
+        self.measure.slot().is_some_and(|slot| {
+            matches!(
+                self.plan.fields.get(slot),
+                Field::Intrinsic(Intrinsic::Duration | Intrinsic::EventTimeSinceStart)
+            )
         })
     }
 }

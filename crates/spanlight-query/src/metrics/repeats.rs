@@ -4,7 +4,7 @@
 //! ids and decided like those of a search. Which they are is found by reading the trace ids of all places once, and
 //! remembered as long as the files stay the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -17,7 +17,7 @@ use crate::load::MemoryFull;
 use crate::parallel::Worker;
 
 /// Traces of files that are remembered, at most: eight bytes each.
-const REMEMBERED_MAX: usize = 4 << 20;
+const REMEMBERED_MAX: usize = 6 << 20;
 
 /// The low half of a trace id: random in every id format.
 pub(crate) type TraceKey = u64;
@@ -56,20 +56,22 @@ impl RepeatCache {
 impl FileTraces {
     /// From the workers that have read the files.
     pub(crate) fn of(parts: BTreeSet<String>, workers: Vec<KeyWorker>) -> Self {
-        let mut pairs: Vec<u128> = workers.into_iter().flat_map(|it| it.pairs).collect();
-        // Finds the sorted runs of the workers, and merges them.
-        pairs.sort();
-        pairs.dedup();
-        let mut keys = Vec::with_capacity(pairs.len());
-        let mut repeated = Repeated::default();
-        for pair in pairs {
-            let key = (pair >> 32) as TraceKey;
-            if keys.last() == Some(&key) {
-                repeated.insert(key);
-            } else {
-                keys.push(key);
-            }
+        let mut places: BTreeMap<u32, Vec<TraceKey>> = BTreeMap::new();
+        for (place, mut keys) in workers.into_iter().flat_map(|it| it.keys) {
+            places.entry(place).or_default().append(&mut keys);
         }
+        let mut keys = Vec::with_capacity(places.values().map(Vec::len).sum());
+        for (_, mut of_place) in places {
+            // A trace goes on from one part of a run to the next.
+            of_place.sort_unstable();
+            of_place.dedup();
+            keys.append(&mut of_place);
+        }
+        // Finds the sorted runs of the places, and merges them.
+        keys.sort();
+        let pairs = keys.windows(2).filter(|pair| pair[0] == pair[1]);
+        let repeated = pairs.map(|pair| pair[0]).collect();
+        keys.dedup();
         Self {
             parts,
             keys,
@@ -79,8 +81,8 @@ impl FileTraces {
 
     /// The traces in several of the files, or in one and in memory.
     pub(crate) fn repeated(&self, memory: Vec<KeyWorker>) -> Arc<Repeated> {
-        let keys = memory.into_iter().flat_map(|it| it.pairs);
-        let keys = keys.map(|pair| (pair >> 32) as TraceKey);
+        let keys = memory.into_iter().flat_map(|it| it.keys);
+        let keys = keys.flat_map(|(_, keys)| keys);
         let both: Vec<TraceKey> = keys
             .filter(|key| self.keys.binary_search(key).is_ok())
             .collect();
@@ -94,8 +96,12 @@ impl FileTraces {
 /// Reads the traces of partitions.
 #[derive(Debug)]
 pub(crate) struct KeyWorker {
-    /// A trace's key, then the number of the place: 64 and 32 bits. Each run of spans has one.
-    pairs: Vec<u128>,
+    /// Of each partition, the number of its place and the keys of its traces, in its order.
+    keys: Vec<(u32, Vec<TraceKey>)>,
+    /// Of the partition that is being read.
+    open: Vec<TraceKey>,
+    last: Option<u128>,
+    count: usize,
     places: Arc<Vec<String>>,
     place: u32,
     memory: MemoryReservation,
@@ -105,7 +111,10 @@ impl KeyWorker {
     /// `places` are the runs of the files, sorted.
     pub(crate) fn new(places: &Arc<Vec<String>>, memory: MemoryReservation) -> Self {
         Self {
-            pairs: Vec::new(),
+            keys: Vec::new(),
+            open: Vec::new(),
+            last: None,
+            count: 0,
             places: Arc::clone(places),
             place: 0,
             memory,
@@ -118,27 +127,28 @@ impl Worker for KeyWorker {
         let run = partition.run();
         let place = run.and_then(|run| self.places.binary_search(&run).ok());
         self.place = place.map_or(u32::MAX, |place| place as u32);
+        self.last = None;
     }
 
     fn take(&mut self, batch: &SpanBatch) -> Result<(), MemoryFull> {
         let columns = batch.columns();
         let ids = columns.trace_ids.value_data();
-        let mut last = None;
         for row in 0..batch.num_spans() {
             let id = id_at(ids, row);
-            if last != Some(id) {
-                last = Some(id);
-                let key = id as TraceKey;
-                self.pairs
-                    .push(u128::from(key) << 32 | u128::from(self.place));
+            if self.last != Some(id) {
+                self.last = Some(id);
+                self.open.push(id as TraceKey);
             }
         }
-        let bytes = self.pairs.capacity() * size_of::<u128>();
+        let bytes = (self.count + self.open.capacity()) * size_of::<TraceKey>();
         self.memory.try_resize(bytes).map_err(|_| MemoryFull)
     }
 
-    fn finish(&mut self) {
-        self.pairs.sort_unstable();
-        self.pairs.dedup();
+    fn end(&mut self) -> Result<(), MemoryFull> {
+        let mut keys = std::mem::take(&mut self.open);
+        keys.shrink_to_fit();
+        self.count += keys.len();
+        self.keys.push((self.place, keys));
+        Ok(())
     }
 }

@@ -50,6 +50,7 @@ impl SpanWorker {
     pub(crate) fn new(
         plan: &Arc<MetricsPlan>,
         filter: &Filter,
+        cells: Cells,
         groups: Groups,
         repeated: &Arc<Repeated>,
         memory: MemoryReservation,
@@ -59,7 +60,7 @@ impl SpanWorker {
             left_out: BTreeSet::new(),
             filter: filter.clone(),
             groups,
-            cells: Cells::new(&plan.measure),
+            cells,
             plan: Arc::clone(plan),
             records: Vec::new(),
             memory,
@@ -125,11 +126,10 @@ impl Worker for SpanWorker {
         } else {
             self.cells.add(&plan.measure, &bound, &rows, &cells);
         }
-        let bytes = self.cells.byte_size()
-            + self.groups.byte_size()
+        let bytes = self.groups.byte_size()
             + self.left_out.len() * 32
             + self.records.capacity() * size_of::<Record>();
-        self.memory.try_resize(bytes).map_err(|_| MemoryFull)
+        self.cells.fit(&self.memory, bytes)
     }
 }
 

@@ -2,11 +2,10 @@
 
 use rustc_hash::FxHashMap;
 use spanlight_model::AnyValue;
-use spanlight_traceql::ast::{Field, Intrinsic};
 
 use super::groups::{GroupValue, Groups, Intervals, NO_CELL};
-use super::measure::{Cells, Merged, Sample};
-use super::plan::{Measure, MetricsPlan};
+use super::measure::{Cells, Merged, Sample, Sought};
+use super::plan::{By, Measure, MetricsPlan};
 use super::{Point, Series};
 
 /// The groups and cells of all workers.
@@ -46,6 +45,7 @@ impl Table {
             })
             .collect();
         self.merged.grow(self.labels.len() * self.intervals);
+        self.overflow |= groups.overflow;
         numbers
     }
 
@@ -69,17 +69,27 @@ impl Table {
 
     pub(crate) fn add(&mut self, cell: u32, sample: Sample) {
         if cell != NO_CELL {
-            self.merged.add_sample(cell as usize, sample);
+            self.merged.add_sample(cell, sample);
         }
     }
 
+    /// What a second pass must keep, where memory was too short to keep all values.
+    pub(crate) fn sought(&mut self) -> Option<Sought> {
+        self.merged.sought(&self.measure)
+    }
+
+    /// The groups, for workers that number cells as this table does.
+    pub(crate) fn groups(&self, by: &[By], intervals: Intervals) -> Groups {
+        Groups::of(by, intervals, &self.labels)
+    }
+
+    /// Adds what a second pass has found.
+    pub(crate) fn add_sought(&mut self, cells: Cells) {
+        self.merged.add(cells, |cell| cell);
+    }
+
     pub(crate) fn series(self, plan: &MetricsPlan, intervals: &Intervals) -> Vec<Series> {
-        let in_seconds = plan.measure.slot().is_some_and(|slot| {
-            matches!(
-                plan.plan.fields.get(slot),
-                Field::Intrinsic(Intrinsic::Duration | Intrinsic::EventTimeSinceStart)
-            )
-        });
+        let in_seconds = plan.measures_durations();
         let results = self
             .merged
             .results(&self.measure, intervals.step_seconds(), in_seconds);

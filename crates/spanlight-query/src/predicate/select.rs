@@ -207,6 +207,17 @@ impl Bound<'_> {
                     known.get(name, || test.passes(&self.value(slot, domain.at(item))))
                 });
             }
+            Accessor::Intrinsic(word @ (Intrinsic::Status | Intrinsic::Kind)) => {
+                let codes = match word {
+                    Intrinsic::Status => self.columns.status_codes.values(),
+                    _ => self.columns.kinds.values(),
+                };
+                let mut known = Memo::new(1 << u8::BITS);
+                items.retain(|&item| {
+                    let code = usize::from(codes[row(item)] as u8);
+                    known.get(code, || test.passes(&self.value(slot, domain.at(item))))
+                });
+            }
             Accessor::Span(keys) if keys.is_empty() && !test.passes(&Scalar::Nil) => items.clear(),
             Accessor::Span(keys) => {
                 let mut attribute = AttributeTest::new(self, keys, test);

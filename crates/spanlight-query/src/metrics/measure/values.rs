@@ -1,0 +1,357 @@
+//! The values of a cell, and the value of a rank among them.
+//!
+//! Values that take too much memory are counted instead, in buckets of a thirty-second of their size. The counts say in
+//! which bucket a rank lies; a second pass over the spans keeps the values of that bucket alone ([`Sought`]).
+
+use std::collections::BTreeMap;
+
+use super::Sample;
+
+/// Values of a cell. What is measured is either a duration or a number, the same for all cells of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct CellValues {
+    /// Durations in nanoseconds, where they fit.
+    short: Vec<u32>,
+    /// All others, as keys of the same order: durations as they are, numbers by [`key_of_number`].
+    long: Vec<u64>,
+    /// Numbers differ from durations in how their keys are dealt to buckets.
+    are_numbers: bool,
+    /// Values that are not kept: how many are in each bucket, from this one on.
+    first_bucket: u32,
+    counts: Vec<u64>,
+}
+
+impl CellValues {
+    pub(crate) fn push(&mut self, sample: Sample) {
+        match sample {
+            Sample::Duration(nanos) => self.push_duration(nanos),
+            Sample::Number(number) if !number.is_nan() => {
+                self.are_numbers = true;
+                self.long.push(key_of_number(number));
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn push_duration(&mut self, nanos: u64) {
+        match u32::try_from(nanos) {
+            Ok(short) => self.short.push(short),
+            Err(_) => self.long.push(nanos),
+        }
+    }
+
+    pub(crate) fn byte_size(&self) -> usize {
+        self.short.capacity() * size_of::<u32>()
+            + (self.long.capacity() + self.counts.capacity()) * size_of::<u64>()
+    }
+
+    /// Counts the values, and lets go of them.
+    pub(crate) fn condense(&mut self) {
+        let (short, long) = (
+            std::mem::take(&mut self.short),
+            std::mem::take(&mut self.long),
+        );
+        for key in keys(&short, &long) {
+            let bucket = bucket_of(key, self.are_numbers);
+            self.count(bucket);
+        }
+    }
+
+    /// Whether values are not kept.
+    pub(crate) fn is_counted(&self) -> bool {
+        !self.counts.is_empty()
+    }
+
+    fn count(&mut self, bucket: u32) {
+        if self.counts.is_empty() {
+            self.first_bucket = bucket;
+        }
+        if bucket < self.first_bucket {
+            let missing = (self.first_bucket - bucket) as usize;
+            self.counts.splice(0..0, std::iter::repeat_n(0, missing));
+            self.first_bucket = bucket;
+        }
+        let at = (bucket - self.first_bucket) as usize;
+        if at >= self.counts.len() {
+            self.counts.resize(at + 1, 0);
+        }
+        self.counts[at] += 1;
+    }
+
+    /// How many values are in which buckets.
+    fn buckets(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let counted = (self.first_bucket..).zip(self.counts.iter().copied());
+        let kept = self.keys().map(|key| (bucket_of(key, self.are_numbers), 1));
+        counted.filter(|(_, count)| *count > 0).chain(kept)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = u64> + '_ {
+        keys(&self.short, &self.long)
+    }
+}
+
+fn keys<'a>(short: &'a [u32], long: &'a [u64]) -> impl Iterator<Item = u64> + 'a {
+    let short = short.iter().map(|&key| u64::from(key));
+    short.chain(long.iter().copied())
+}
+
+/// For each cell, the buckets of which values are sought.
+#[derive(Debug)]
+pub(crate) struct Sought(Vec<Box<[u32]>>);
+
+impl Sought {
+    pub(crate) fn new(buckets: Vec<Box<[u32]>>) -> Self {
+        Self(buckets)
+    }
+
+    pub(crate) fn has(&self, cell: usize, sample: Sample) -> bool {
+        let bucket = match sample {
+            Sample::Duration(nanos) => bucket_of(nanos, false),
+            Sample::Number(number) => bucket_of(key_of_number(number), true),
+            Sample::Nothing => return false,
+        };
+        let buckets = self.0.get(cell);
+        buckets.is_some_and(|buckets| buckets.contains(&bucket))
+    }
+}
+
+/// Numbers as keys that stand in the same order.
+pub(super) fn key_of_number(number: f64) -> u64 {
+    let bits = number.to_bits();
+    if bits >> 63 == 0 {
+        bits | 1 << 63
+    } else {
+        !bits
+    }
+}
+
+pub(super) fn number_of_key(key: u64) -> f64 {
+    f64::from_bits(if key >> 63 == 1 {
+        key & !(1 << 63)
+    } else {
+        !key
+    })
+}
+
+/// Greater keys are in the same bucket or in greater ones.
+fn bucket_of(key: u64, is_number: bool) -> u32 {
+    /// Leading bits of a duration, behind the first, that tell buckets apart.
+    const BITS: u32 = 5;
+    if is_number {
+        // Sign, exponent and four bits more.
+        return (key >> 48) as u32;
+    }
+    match key.checked_ilog2() {
+        Some(log) if log >= BITS => {
+            let shift = log - BITS;
+            (shift << BITS) + (key >> shift) as u32
+        }
+        _ => key as u32,
+    }
+}
+
+/// The position of a quantile among so many sorted values: that of the least value that at least this part of them does
+/// not exceed.
+fn rank_of(quantile: f64, count: u64) -> Option<u64> {
+    let rank = (quantile * count as f64).ceil() as u64;
+    (count > 0).then(|| rank.clamp(1, count) - 1)
+}
+
+/// How many values are in which buckets, in order, and how many there are.
+fn counts_of<'a>(parts: impl Iterator<Item = &'a CellValues>) -> (BTreeMap<u32, u64>, u64) {
+    let (mut counts, mut all) = (BTreeMap::new(), 0);
+    for (bucket, count) in parts.flat_map(CellValues::buckets) {
+        *counts.entry(bucket).or_default() += count;
+        all += count;
+    }
+    (counts, all)
+}
+
+/// The bucket of a rank, and the rank within it.
+fn bucket_of_rank(counts: &BTreeMap<u32, u64>, rank: u64) -> Option<(u32, u64)> {
+    let mut left = rank;
+    for (&bucket, &count) in counts {
+        if left < count {
+            return Some((bucket, left));
+        }
+        left -= count;
+    }
+    None
+}
+
+/// The buckets that the quantiles lie in.
+pub(super) fn buckets_of<'a>(
+    parts: impl Iterator<Item = &'a CellValues>,
+    quantiles: &[f64],
+) -> Box<[u32]> {
+    let (counts, all) = counts_of(parts);
+    let bucket = |&quantile: &f64| bucket_of_rank(&counts, rank_of(quantile, all)?);
+    let buckets = quantiles.iter().filter_map(bucket);
+    buckets.map(|(bucket, _)| bucket).collect()
+}
+
+/// The key at a quantile of values that were counted; `known` has all of those that are in its bucket.
+pub(super) fn sought_quantile<'a>(
+    counted: impl Iterator<Item = &'a CellValues>,
+    known: impl Iterator<Item = &'a CellValues>,
+    quantile: f64,
+) -> Option<u64> {
+    let (counts, all) = counts_of(counted);
+    let (bucket, rank) = bucket_of_rank(&counts, rank_of(quantile, all)?)?;
+    let in_bucket = known.flat_map(|part| {
+        let are_numbers = part.are_numbers;
+        part.keys()
+            .filter(move |&key| bucket_of(key, are_numbers) == bucket)
+    });
+    nth(in_bucket.collect(), usize::try_from(rank).ok()?)
+}
+
+/// The key at a quantile.
+pub(super) fn quantile_of(parts: &[&CellValues], quantile: f64) -> Option<u64> {
+    let short: Vec<&[u32]> = parts.iter().map(|it| &it.short[..]).collect();
+    let long: Vec<&[u64]> = parts.iter().map(|it| &it.long[..]).collect();
+    let shorter: usize = short.iter().map(|part| part.len()).sum();
+    let count = shorter + long.iter().map(|part| part.len()).sum::<usize>();
+    let rank = usize::try_from(rank_of(quantile, count as u64)?).ok()?;
+    if rank < shorter {
+        select(&short, rank, 16, u32::BITS).map(u64::from)
+    } else {
+        select(&long, rank - shorter, 16, u64::BITS)
+    }
+}
+
+/// The value of this rank: by counting the leading bits of all, then looking at those alone that share them.
+fn select<T: Copy + Ord + Into<u64>>(
+    parts: &[&[T]],
+    rank: usize,
+    digit: u32,
+    bits: u32,
+) -> Option<T> {
+    const FEW: usize = 4_096;
+    let all = || parts.iter().flat_map(|part| part.iter().copied());
+    if parts.iter().map(|part| part.len()).sum::<usize>() <= FEW {
+        return nth(all().collect(), rank);
+    }
+    // Leading zeros that all have in common would put everything into one bucket.
+    let top = bits
+        - all()
+            .map(|value| value.into().leading_zeros() - (u64::BITS - bits))
+            .min()?;
+    let shift = top.saturating_sub(digit);
+    let mut counts = vec![0_usize; 1 << digit];
+    for part in parts {
+        for &value in *part {
+            counts[(value.into() >> shift) as usize] += 1;
+        }
+    }
+    let mut left = rank;
+    let bucket = counts.iter().position(|&count| {
+        let here = left < count;
+        if !here {
+            left -= count;
+        }
+        here
+    })?;
+    let same = all().filter(|value| (*value).into() >> shift == bucket as u64);
+    nth(same.collect(), left)
+}
+
+fn nth<T: Copy + Ord>(mut values: Vec<T>, rank: usize) -> Option<T> {
+    (rank < values.len()).then(|| *values.select_nth_unstable(rank).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stand_in_the_order_of_their_numbers() {
+        let numbers = [
+            f64::NEG_INFINITY,
+            -2.5,
+            -0.0,
+            0.0,
+            1e-300,
+            7.0,
+            f64::INFINITY,
+        ];
+        let keys: Vec<u64> = numbers
+            .iter()
+            .map(|&number| key_of_number(number))
+            .collect();
+        assert!(keys.is_sorted());
+        for (key, number) in keys.into_iter().zip(numbers) {
+            assert_eq!(number_of_key(key).to_bits(), number.to_bits());
+        }
+    }
+
+    #[test]
+    fn the_value_of_a_rank_is_that_of_the_sorted_list() {
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            state >> 20
+        };
+        let values: Vec<u64> = (0..9_000).map(|_| next() >> (next() % 40)).collect();
+        let mut sorted = values.clone();
+        sorted.sort_unstable();
+        let (one, two) = values.split_at(1_234);
+        for rank in [0, 1, 17, 4_500, 8_998, 8_999] {
+            assert_eq!(select(&[one, two], rank, 16, u64::BITS), Some(sorted[rank]));
+        }
+        assert_eq!(select(&[one, two], 9_000, 16, u64::BITS), None);
+        let cell = |values: &[u64]| {
+            let mut cell = CellValues::default();
+            values
+                .iter()
+                .for_each(|&nanos| cell.push_duration(nanos << 12));
+            cell
+        };
+        let cells = [&cell(one), &cell(two)];
+        assert_eq!(quantile_of(&cells, 0.9), Some(sorted[8_099] << 12));
+    }
+
+    #[test]
+    fn values_that_were_counted_are_found_again() {
+        let mut state = 3_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 20) >> (state % 41)
+        };
+        let durations: Vec<Sample> = (0..9_000).map(|_| Sample::Duration(next())).collect();
+        let numbers = (0..9_000).map(|_| Sample::Number(next() as f64 - 9e5));
+        for samples in [durations, numbers.collect()] {
+            let keep = |samples: &[Sample]| {
+                let mut kept = CellValues::default();
+                samples.iter().for_each(|&sample| kept.push(sample));
+                kept
+            };
+            let (one, two) = samples.split_at(1_234);
+            let (exact, single) = (keep(one), keep(two));
+            let mut counted = keep(one);
+            counted.condense();
+            assert!(counted.is_counted() && counted.short.is_empty() && counted.long.is_empty());
+            for quantile in [0.0, 0.001, 0.5, 0.9, 0.99, 1.0] {
+                let parts = [&counted, &single];
+                let buckets = buckets_of(parts.into_iter(), &[quantile]);
+                let sought = Sought::new(vec![buckets]);
+                let mut found = CellValues::default();
+                for &sample in one.iter().filter(|sample| sought.has(0, **sample)) {
+                    found.push(sample);
+                }
+                let kept = found.short.len() + found.long.len();
+                assert!(kept < 2_000, "{kept} of {}", one.len());
+                let known = [&found, &single];
+                assert_eq!(
+                    sought_quantile(parts.into_iter(), known.into_iter(), quantile),
+                    quantile_of(&[&exact, &single], quantile),
+                    "{quantile}"
+                );
+            }
+        }
+    }
+}
