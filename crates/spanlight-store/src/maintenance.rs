@@ -222,15 +222,21 @@ impl Maintenance {
         let is_first = !self.table.is_read();
         let reloaded = self.table.reload().await;
         reloaded.map_err(|error| FlushError::Commit(error.to_string()))?;
+        let taken = self.take_over(is_first).await;
+        if taken.is_err() {
+            // The commit may be visible, and nobody has looked: nothing may be built on it, and no file of it removed.
+            self.table.doubt();
+        }
+        taken
+    }
+
+    /// Makes what was read of the table durable, and shows it.
+    async fn take_over(&mut self, is_first: bool) -> Result<(), FlushError> {
         let disk = Arc::clone(&self.options.disk);
         let directory = Arc::clone(&self.directory);
         let synced = task::spawn_blocking(move || directory.sync_table(disk.as_ref())).await;
         let synced = synced.unwrap_or_else(|error| Err(io::Error::other(error)));
-        if let Err(error) = synced {
-            // The commit may be visible and still be lost: nothing may be built on it.
-            self.table.doubt();
-            return Err(FlushError::Commit(error.to_string()));
-        }
+        synced.map_err(|error| FlushError::Commit(error.to_string()))?;
         let commit_error = |error: DeltaTableError| FlushError::Commit(error.to_string());
         if is_first {
             self.tombstones = tombstones(&self.table).await.map_err(commit_error)?;

@@ -173,7 +173,11 @@ impl Maintenance {
                 return Err(FlushError::Commit(error.to_string()));
             }
         }
-        self.publish(0)?;
+        if let Err(error) = self.publish(0) {
+            // It is committed: nobody may take the new files for unused.
+            self.table.doubt();
+            return Err(error);
+        }
         let left = old.iter().map(|file| {
             let tombstone = Tombstone {
                 left_unix_milli: now,
