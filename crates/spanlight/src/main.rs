@@ -15,6 +15,11 @@ use spanlight::arguments::Arguments;
 
 use crate::failure::Failure;
 
+/// Spans are made by one thread, held for seconds, and let go by another. The system's allocator keeps such memory in
+/// an arena for each thread; this one gives it to whoever asks next, and back to the system.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
