@@ -29,19 +29,23 @@ struct Both {
     _directory: tempfile::TempDir,
     own: (Arc<Footer>, Fetch),
     theirs: (Arc<Footer>, Fetch),
+    report: ScanReport,
 }
 
-static FILES: LazyLock<Vec<Both>> = LazyLock::new(|| (0..3).map(Both::new).collect());
+static FILES: LazyLock<Vec<Both>> = LazyLock::new(|| {
+    let few = (1..8).map(|count| Both::new(&[spans(2, count)]));
+    let many = (0..3).map(|seed| Both::new(&[spans(seed, SPANS), sample::batch(seed, 700)]));
+    many.chain(few).collect()
+});
 
 impl Both {
-    fn new(seed: u64) -> Self {
+    fn new(batches: &[SpanBatch]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let batches = [spans(seed), sample::batch(seed, 700)];
         let written = write::write(
             &LocalDisk,
             directory.path(),
             "file",
-            &batches,
+            batches,
             &Arc::default(),
         );
         let source = Arc::new(LocalFiles(Arc::new(LocalDisk)));
@@ -56,16 +60,27 @@ impl Both {
             _directory: directory,
             own: (Arc::clone(&own), fetch.checked(own.checksums.clone())),
             theirs: (Arc::new(theirs), fetch),
+            report: ScanReport::default(),
         }
+    }
+
+    fn own(&self) -> GroupReader<'_> {
+        let (footer, fetch) = &self.own;
+        GroupReader::new(footer, fetch.clone(), 0, &self.report).unwrap()
+    }
+
+    fn theirs(&self) -> GroupReader<'_> {
+        let (footer, fetch) = &self.theirs;
+        GroupReader::new(footer, fetch.clone(), 0, &self.report).unwrap()
     }
 }
 
 /// Spans whose attributes are there always, in stretches, now and then, hardly ever; that repeat and that do not.
-fn spans(seed: u64) -> SpanBatch {
+fn spans(seed: u64, count: u64) -> SpanBatch {
     let mut builder = SpanBatchBuilder::new(7);
     let resource = builder.begin_resource().commit();
     let scope = builder.begin_scope().commit();
-    for number in 1..=SPANS {
+    for number in 1..=count {
         // Random, and the same each time.
         let random = (number ^ (seed << 40)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
         let mut span = builder.begin_span(resource, scope);
@@ -179,18 +194,13 @@ proptest! {
 
     #[test]
     fn columns_are_what_the_crate_reads(
-        file in 0_usize..3,
+        file in 0_usize..FILES.len(),
         selection in selection(),
         picked in prop::collection::btree_set(0_usize..60, 0..8),
         batch_spans in prop_oneof![1_usize..30, 1_000_usize..20_000],
     ) {
         let both = &FILES[file];
-        let reader = |(footer, fetch): &(Arc<Footer>, Fetch)| -> GroupReader<'static> {
-            let footer: &'static Footer = Box::leak(Box::new(Arc::clone(footer)));
-            let report: &'static ScanReport = Box::leak(Box::default());
-            GroupReader::new(footer, fetch.clone(), 0, report).unwrap()
-        };
-        let (own, theirs) = (reader(&both.own), reader(&both.theirs));
+        let (own, theirs) = (both.own(), both.theirs());
         prop_assert!(own.is_own() && !theirs.is_own());
         let total = own.spans();
         let rows = rows_of(&selection, total);
@@ -200,6 +210,19 @@ proptest! {
         let read = |group: &GroupReader<'_>| all_of(group.rows(&roots, &rows, batch_spans).unwrap());
         assert_same(&read(&own), &read(&theirs));
         for &root in &roots {
+            let tested = |group: &GroupReader<'_>| all_of(group.tested(root, &rows).unwrap());
+            assert_same(&tested(&own), &tested(&theirs));
+        }
+    }
+}
+
+#[test]
+fn columns_of_few_rows_are_what_the_crate_reads() {
+    // All of them: those without a value are read, too, when they are tested.
+    for both in FILES.iter() {
+        let (own, theirs) = (both.own(), both.theirs());
+        let rows = Rows::all(own.spans());
+        for root in 0..own.footer.roots().len() {
             let tested = |group: &GroupReader<'_>| all_of(group.tested(root, &rows).unwrap());
             assert_same(&tested(&own), &tested(&theirs));
         }

@@ -34,18 +34,17 @@ fn validity(levels: &[u8], slots: usize) -> Result<Validity, ParquetError> {
     let mut valid = BooleanBufferBuilder::new(slots);
     for stretch in stretches {
         match stretch.ok_or_else(|| damaged("the levels of a page make no sense"))? {
-            Stretch::Run(count, level) if count == slots => {
-                return Ok(if level == 0 {
-                    Validity::None
-                } else {
-                    Validity::All
-                });
-            }
             Stretch::Run(count, level) => valid.append_n(count, level != 0),
             Stretch::Packed(count, packed) => valid.append_packed_range(0..count, packed),
         }
     }
-    Ok(Validity::Some(valid.finish()))
+    let valid = valid.finish();
+    // Of few rows the levels are packed, also where they are all the same.
+    Ok(match valid.count_set_bits() {
+        0 => Validity::None,
+        count if count == slots => Validity::All,
+        _ => Validity::Some(valid),
+    })
 }
 
 /// Codes of a dictionary that has so many values.
