@@ -17,6 +17,7 @@ mod metrics;
 mod parallel;
 mod plan;
 mod predicate;
+mod quantile;
 mod scan;
 mod search;
 mod spanset;

@@ -29,6 +29,7 @@ use crate::error::QueryError;
 use crate::explain::ExplainedStep;
 use crate::limits::{PartialReason, QueryLimits};
 use crate::load::{MemoryFull, load};
+use crate::parallel::workers;
 use crate::plan::Plan;
 use crate::scan::{ScanReport, SpanScanExec};
 use front::Front;
@@ -250,7 +251,6 @@ impl Search<'_> {
             start_max: wave.starts.end.min(window.start_max),
             ..window
         };
-        let parallel = std::thread::available_parallelism().map_or(1, usize::from);
         let (in_memory, in_files): (Vec<_>, Vec<_>) =
             wave.partitions.into_iter().partition(Partition::may_repeat);
         let mut found = Vec::new();
@@ -259,7 +259,7 @@ impl Search<'_> {
             (in_files, &self.conditions_of_files),
         ] {
             if !partitions.is_empty() {
-                let scan = SpanScanExec::new(partitions, parallel, Arc::clone(&self.report));
+                let scan = SpanScanExec::new(partitions, workers(), Arc::clone(&self.report));
                 let plan = CandidateExec::new(Arc::new(scan), Arc::clone(conditions), window);
                 let context = Arc::new(TaskContext::default());
                 found.push(execute_stream(Arc::new(plan), context)?);

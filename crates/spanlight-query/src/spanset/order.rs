@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use spanlight_traceql::ast::{Comparison, Kind, Status};
 
 use crate::predicate::{Scalar, compare};
+use crate::quantile::rank_of;
 
 /// Puts spans in the order of their values, those of one value in the order in which they are. What has no value
 /// comes last, either way round.
@@ -19,7 +20,7 @@ pub(super) fn sort(spans: &mut [(Scalar<'_>, usize)], descending: bool) {
     });
 }
 
-/// The value at this part of all values in order: the `q·n`-th, rounded up. `None` of no numbers.
+/// The value at this part of all values in order. `None` of no numbers.
 pub(super) fn quantile<'a>(
     values: impl Iterator<Item = Scalar<'a>>,
     quantile: f64,
@@ -28,9 +29,8 @@ pub(super) fn quantile<'a>(
         .filter(|value| value.as_f64().is_some_and(|number| !number.is_nan()))
         .collect();
     numbers.sort_by(order);
-    let count = numbers.len();
-    let rank = ((quantile * count as f64).ceil() as usize).clamp(1, count.max(1));
-    (count > 0).then(|| numbers.swap_remove(rank - 1))
+    let rank = rank_of(quantile, numbers.len() as u64)?;
+    Some(numbers.swap_remove(usize::try_from(rank).ok()?))
 }
 
 /// Values of different types do not mix: numbers and durations, texts, truth values, statuses, kinds. Of lists any

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Sample;
+use crate::quantile::rank_of;
 
 /// Values of a cell. What is measured is either a duration or a number, the same for all cells of an answer.
 #[derive(Debug, Default)]
@@ -148,13 +149,6 @@ fn bucket_of(key: u64, is_number: bool) -> u32 {
         }
         _ => key as u32,
     }
-}
-
-/// The position of a quantile among so many sorted values: that of the least value that at least this part of them does
-/// not exceed.
-fn rank_of(quantile: f64, count: u64) -> Option<u64> {
-    let rank = (quantile * count as f64).ceil() as u64;
-    (count > 0).then(|| rank.clamp(1, count) - 1)
 }
 
 /// How many values are in which buckets, in order, and how many there are.
