@@ -10,7 +10,7 @@ mod waterfall;
 
 pub use duration::duration;
 pub use fault::{Fault, fault};
-pub use progress::{bar, bytes, left, rate};
+pub use progress::{bytes, left, part, rate};
 pub use table::{Align, table};
 pub use terminal::{Terminal, clean, counted, cut, grouped};
 pub use traces::traces;

@@ -8,7 +8,7 @@ use spanlight::arguments::ImportArguments;
 use spanlight::import::{
     Flaw, Input, Item, Read, Request, Requests, SendError, Sender, Sent, split,
 };
-use spanlight::render::{bar, bytes, clean, counted, duration, grouped, left, rate};
+use spanlight::render::{bytes, clean, counted, duration, grouped, left, part, rate};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -171,7 +171,7 @@ impl Tally {
         let mut parts = Vec::new();
         let fraction = self.total.map(|total| read as f64 / total.max(1) as f64);
         if let (Some(fraction), Some(total)) = (fraction, self.total) {
-            parts.push(format!("{} {:3.0} %", bar(fraction), fraction * 100.0));
+            parts.push(part(fraction));
             parts.push(format!("{} of {}", bytes(read), bytes(total)));
         } else {
             parts.push(bytes(read));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use clap::ColorChoice;
 use spanlight::arguments::{ConfigurationArguments, StoreArguments, StoreCommand};
-use spanlight::render::{bar, bytes, left};
+use spanlight::render::{bytes, left, part};
 use spanlight_store::{ColdLocation, Progress};
 
 use crate::failure::Failure;
@@ -61,7 +61,7 @@ async fn watched<T>(what: &str, of: &Arc<Progress>, work: impl Future<Output = T
                 let fraction = done as f64 / total.max(1) as f64;
                 let mut parts = vec![
                     what.to_owned(),
-                    format!("{} {:3.0} %", bar(fraction), fraction * 100.0),
+                    part(fraction),
                     format!("{} of {}", bytes(done), bytes(total)),
                 ];
                 parts.extend(left(fraction, begin.elapsed().as_secs_f64()));

@@ -7,9 +7,13 @@ const CELLS: usize = 24;
 /// Eighths of a cell.
 const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/// A bar that is filled in part: `fraction` from 0 to 1.
+/// A bar that is filled in part, and the part in percent: `fraction` from 0 to 1.
 #[must_use]
-pub fn bar(fraction: f64) -> String {
+pub fn part(fraction: f64) -> String {
+    format!("{} {:3.0} %", bar(fraction), fraction * 100.0)
+}
+
+fn bar(fraction: f64) -> String {
     let eighths = (fraction.clamp(0.0, 1.0) * (CELLS * 8) as f64) as usize;
     let full = eighths / 8;
     let mut text = "█".repeat(full);

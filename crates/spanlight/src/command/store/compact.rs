@@ -4,7 +4,7 @@ use clap::ColorChoice;
 use serde::Deserialize;
 use serde_json::json;
 use spanlight::arguments::CompactArguments;
-use spanlight::render::{bar, counted};
+use spanlight::render::{counted, part};
 
 use super::lines::follow;
 use super::{count, grouped};
@@ -38,9 +38,8 @@ async fn compact(client: &Client) -> Result<(), Failure> {
     let last: Line = follow(response, again, |line: Line| {
         let fraction = line.files as f64 / (line.files + line.files_left).max(1) as f64;
         progress.show(&format!(
-            "compacting  {} {:3.0} %  {} joined, {} left",
-            bar(fraction),
-            fraction * 100.0,
+            "compacting  {}  {} joined, {} left",
+            part(fraction),
             count(line.files, "file"),
             grouped(line.files_left),
         ));

@@ -6,7 +6,7 @@ use clap::ColorChoice;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use spanlight::arguments::DeleteArguments;
-use spanlight::render::bar;
+use spanlight::render::part;
 
 use super::lines::follow;
 use super::{count, grouped};
@@ -83,9 +83,8 @@ async fn delete_now(arguments: &DeleteArguments, client: &Client) -> Result<Dele
         let files = step.files + step.files_left;
         let fraction = step.files as f64 / files.max(1) as f64;
         progress.show(&format!(
-            "deleting  {} {:3.0} %  {} of {}, {} gone",
-            bar(fraction),
-            fraction * 100.0,
+            "deleting  {}  {} of {}, {} gone",
+            part(fraction),
             grouped(step.files),
             count(files, "file"),
             count(step.spans, "span"),
