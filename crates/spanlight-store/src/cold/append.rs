@@ -24,7 +24,7 @@ use super::condition::Condition;
 use super::decode::{DecodeError, decode};
 use super::encode::{Encoder, Source};
 use super::fetch::Fetch;
-use super::footer::{self, Footer, FooterCache};
+use super::footer::{Footer, FooterCache};
 use super::group::GroupReader;
 use super::order::Order;
 use super::rows::Rows;
@@ -135,8 +135,6 @@ struct Input {
     footer: Arc<Footer>,
     /// All that the footer says, with the page index.
     metadata: ParquetMetaData,
-    /// Of the first version: its columns are others, so it is decoded.
-    is_old: bool,
     /// The rows of each row group that stay.
     kept: Vec<Rows>,
 }
@@ -185,7 +183,6 @@ impl Append<'_> {
         let fetch = fetch.checked(footer.checksums.clone());
         let mut input = Input {
             metadata: full_metadata(&fetch).map_err(read_error)?,
-            is_old: footer::key_value(&footer.metadata, schema::META_FORMAT).is_none(),
             kept: Vec::new(),
             file: Arc::clone(file),
             fetch,
@@ -226,7 +223,7 @@ impl Append<'_> {
                 if (self.is_cancelled)() {
                     return Err(AppendError::Cancelled);
                 }
-                spans += if kept.is_all() && !input.is_old {
+                spans += if kept.is_all() && !input.footer.is_first_version {
                     let bytes = input.fetch.with(&[input.range(group)]);
                     let bytes = bytes.map_err(read_error)?;
                     writer.append(kept.count(), |path| input.chunk(group, path), &bytes)?;
@@ -280,8 +277,7 @@ impl Input {
     }
 
     fn run_of(&self, group: usize) -> usize {
-        // How those of the first version are sorted is not known.
-        match self.is_old {
+        match self.footer.is_first_version {
             true => group,
             false => self.footer.run_of(group),
         }

@@ -25,7 +25,7 @@ use super::checksum::{Checksums, META_CHECKSUMS};
 use super::dictionary;
 use super::fetch::Fetch;
 use super::prune::{self, Durations};
-use super::schema::{META_CATALOGUE, META_RUNS, with_dictionaries};
+use super::schema::{META_CATALOGUE, META_FORMAT, META_RUNS, with_dictionaries};
 use crate::hot::TimeBounds;
 
 /// Bytes that are kept, unless one file alone takes more.
@@ -42,6 +42,8 @@ pub(crate) struct Footer {
     pub(crate) groups: Vec<Group>,
     /// The first row group of each run.
     runs: Vec<usize>,
+    /// Times are other columns in the first version of the table, and the order of rows is not known.
+    pub(crate) is_first_version: bool,
     pub(crate) checksums: Option<Arc<Checksums>>,
     leaves: HashMap<String, (usize, usize)>,
     /// For each column its name and its leaves.
@@ -131,6 +133,7 @@ impl Footer {
         Ok(Self {
             groups: groups.collect(),
             runs: runs(&metadata),
+            is_first_version: key_value(&metadata, META_FORMAT).is_none(),
             catalogue: catalogue(&metadata)?,
             bytes: AtomicUsize::new(metadata.memory_size() + index.len() + 100 * leaves.len()),
             leaves,

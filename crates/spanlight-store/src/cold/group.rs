@@ -4,7 +4,7 @@ mod columns;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub(crate) struct GroupReader<'a> {
     /// Dictionaries by leaf: tests need them, and then the rows that passed.
     distinct: RefCell<HashMap<usize, Arc<Distinct>>>,
     places: RefCell<HashMap<usize, Arc<Places>>>,
+    /// Asked for by what starts in some time, what overlaps one, and the starts themselves.
+    start_pages: OnceCell<Vec<StartPage>>,
 }
 
 impl<'a> GroupReader<'a> {
@@ -64,6 +66,7 @@ impl<'a> GroupReader<'a> {
             report,
             distinct: RefCell::default(),
             places: RefCell::default(),
+            start_pages: OnceCell::new(),
         })
     }
 
@@ -115,7 +118,15 @@ impl<'a> GroupReader<'a> {
     }
 
     /// The pages of starts; empty when nothing is known of them.
-    pub(crate) fn start_pages(&self) -> Result<Vec<StartPage>, ParquetError> {
+    pub(crate) fn start_pages(&self) -> Result<&[StartPage], ParquetError> {
+        if let Some(known) = self.start_pages.get() {
+            return Ok(known);
+        }
+        let pages = self.read_start_pages()?;
+        Ok(self.start_pages.get_or_init(|| pages))
+    }
+
+    fn read_start_pages(&self) -> Result<Vec<StartPage>, ParquetError> {
         let start = self.footer.leaf(table::START_TIME);
         let index = start.and_then(|(leaf, _)| {
             let index = self.footer.column_index(self.number, leaf)?;

@@ -308,7 +308,6 @@ impl Part {
         let footer = &self.file.footer;
         let columns = &self.file.request.columns;
         let tail = self.needs_tail(group)?;
-        let is_old = footer.leaf(table::START_TIME_UNIX_NANO).is_some();
         let exact = starts::are_exact(columns, &footer.groups[self.group]);
         let wanted = |name: &str| match name {
             table::TRACE_ID => columns.trace_id,
@@ -319,8 +318,8 @@ impl Part {
             table::START_TIME_UNIX_NANO | table::END_TIME_UNIX_NANO => {
                 columns.times || columns.durations || columns.steps.is_some()
             }
-            table::START_TIME | table::START_TIME_NANOS => exact && !is_old,
-            table::DURATION_NANO => (exact || columns.durations) && !is_old,
+            table::START_TIME | table::START_TIME_NANOS => exact && !footer.is_first_version,
+            table::DURATION_NANO => (exact || columns.durations) && !footer.is_first_version,
             table::STATUS_CODE => columns.status,
             table::STATUS_MESSAGE => columns.status_message,
             table::RECEIVED_AT_UNIX_NANO => columns.received_at,
@@ -348,9 +347,11 @@ impl Part {
     fn starts(&self, group: &GroupReader<'_>, rows: &Rows) -> Result<Option<Starts>, ParquetError> {
         let footer = &self.file.footer;
         let columns = &self.file.request.columns;
-        let is_old = footer.leaf(table::START_TIME_UNIX_NANO).is_some();
         match &columns.steps {
-            Some(steps) if !is_old && !starts::are_exact(columns, &footer.groups[self.group]) => {
+            Some(steps)
+                if !footer.is_first_version
+                    && !starts::are_exact(columns, &footer.groups[self.group]) =>
+            {
                 Starts::read(group, steps, rows).map(Some)
             }
             _ => Ok(None),
