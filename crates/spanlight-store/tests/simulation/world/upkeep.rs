@@ -11,24 +11,27 @@ impl World {
         let Some(store) = self.store.clone() else {
             return;
         };
-        if let Err(error) = store.seal().await {
-            self.note(&format!("     {error}"));
-            assert!(self.may_fail(), "a seal failed: {error}");
-        }
+        let done = store.seal().await;
         drop(store);
-        self.check("everything, after a seal").await;
+        self.after("a seal", done).await;
     }
 
     pub(super) async fn flush(&mut self) {
         let Some(store) = self.store.clone() else {
             return;
         };
-        if let Err(error) = store.flush().await {
-            self.note(&format!("     {error}"));
-            assert!(self.may_fail(), "a flush failed: {error}");
-        }
+        let done = store.flush().await;
         drop(store);
-        self.check("everything, after a flush").await;
+        self.after("a flush", done).await;
+    }
+
+    /// What failed had a reason to; either way everything is still there.
+    async fn after(&mut self, what: &str, done: Result<(), impl std::fmt::Display>) {
+        if let Err(error) = done {
+            self.note(&format!("     {error}"));
+            assert!(self.may_fail(), "{what} failed: {error}");
+        }
+        self.check(&format!("everything, after {what}")).await;
     }
 
     /// A flush that stands still at one of its operations, while others append and ask.
