@@ -48,8 +48,9 @@ pub use inspect::{InspectError, Progress};
 pub use options::{FsyncPolicy, StoreOptions};
 pub use sampling::{Decision, KeepAll, SamplingPolicy, TraceSpans};
 pub use scan::{
-    AttributeKeys, Comparison, Field, Figures, Filter, Literal, Partition, Predicate, Scan,
-    ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Steps, Test, TextTest,
+    AttributeCount, AttributeKeys, Comparison, Field, Figures, Filter, Literal, Partition,
+    Predicate, Scan, ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Steps, Test,
+    TextTest,
 };
 pub use snapshot::Snapshot;
 pub use statistics::{

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use spanlight_model::TraceId;
 
 pub use filter::{Comparison, Field, Filter, Literal, Predicate, Test, TextTest};
-pub use partition::Partition;
 pub(crate) use partition::of_files;
+pub use partition::{AttributeCount, Partition};
 pub use report::{Figures, ScanFigures, ScanReport, SkipReason};
 pub use steps::Steps;
 
@@ -85,6 +85,8 @@ pub enum AttributeKeys {
     None,
     /// Those of these keys.
     Some(Arc<BTreeSet<String>>),
+    /// Those that [`Partition::attribute_counts`] does not count.
+    Uncounted,
     /// All.
     All,
 }
@@ -106,11 +108,11 @@ impl AttributeKeys {
         matches!(self, Self::None)
     }
 
-    /// Whether this key is asked for.
+    /// Whether this key is asked for, wherever it is.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         match self {
-            Self::None => false,
+            Self::None | Self::Uncounted => false,
             Self::Some(keys) => keys.contains(key),
             Self::All => true,
         }
@@ -122,6 +124,8 @@ impl AttributeKeys {
         match (self, other) {
             (Self::All, _) | (_, Self::All) => Self::All,
             (Self::None, keys) | (keys, Self::None) => keys.clone(),
+            (Self::Uncounted, Self::Uncounted) => Self::Uncounted,
+            (Self::Uncounted, _) | (_, Self::Uncounted) => Self::All,
             (Self::Some(keys), Self::Some(others)) => {
                 Self::Some(Arc::new(keys.union(others).cloned().collect()))
             }

@@ -73,6 +73,15 @@ impl ColumnType {
         }
     }
 
+    pub(crate) fn attribute_type(self) -> AttributeType {
+        match self {
+            Self::String => AttributeType::String,
+            Self::Int => AttributeType::Int,
+            Self::Double => AttributeType::Double,
+            Self::Bool => AttributeType::Bool,
+        }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::String => "string",

@@ -21,11 +21,13 @@ use super::rows::Rows;
 use super::schema as table;
 use super::source::{DataSource, LocalFiles};
 use super::starts::{self, Starts};
-use super::{prune, select};
+use super::{dictionary, prune, select};
 use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::hot::TimeBounds;
-use crate::scan::{AttributeKeys, ScanColumns, ScanReport, ScanRequest, SkipReason};
+use crate::scan::{
+    AttributeCount, AttributeKeys, ScanColumns, ScanReport, ScanRequest, SkipReason,
+};
 use crate::unreadable::Unreadable;
 
 /// Spans of a batch that has everything, and of one that has a few narrow columns.
@@ -303,6 +305,25 @@ impl Part {
         }
     }
 
+    /// How many spans have a value in each attribute column; `None` where the file does not say it.
+    pub(crate) fn attribute_counts(&self) -> Option<Vec<AttributeCount>> {
+        let footer = &self.file.footer;
+        let group = footer.metadata.row_group(self.group);
+        let columns = footer.catalogue.columns().iter();
+        let columns = columns.filter(|column| column.scope == AttributeScope::Span);
+        let counts = columns.map(|column| {
+            let (leaf, _) = footer.leaf(&column.name)?;
+            let chunk = group.column(leaf);
+            let nulls = chunk.statistics()?.null_count_opt()?;
+            Some(AttributeCount {
+                key: column.key.clone(),
+                kind: column.kind.attribute_type(),
+                spans: u64::try_from(chunk.num_values()).ok()?.checked_sub(nulls)?,
+            })
+        });
+        counts.collect()
+    }
+
     /// The columns that hold what is asked for.
     fn columns(&self, group: &GroupReader<'_>) -> Result<Vec<usize>, ParquetError> {
         let footer = &self.file.footer;
@@ -338,8 +359,13 @@ impl Part {
                 column.scope == AttributeScope::Span && columns.attributes.contains(&column.key)
             }),
         };
+        let is_list = |name: &str| matches!(name, table::ATTRIBUTES | table::EVENTS | table::LINKS);
+        // The first leaf of a list has a value in every element: where it has none, no span has an element.
+        let has_none = |name: &str, leaves: &Range<usize>| {
+            is_list(name) && dictionary::is_empty(group.column(leaves.start))
+        };
         let roots = footer.roots().iter().enumerate();
-        let roots = roots.filter(|(_, (name, _))| wanted(name));
+        let roots = roots.filter(|(_, (name, leaves))| wanted(name) && !has_none(name, leaves));
         Ok(roots.map(|(root, _)| root).collect())
     }
 
@@ -362,7 +388,7 @@ impl Part {
     fn needs_tail(&self, group: &GroupReader<'_>) -> Result<bool, ParquetError> {
         let keys = match &self.file.request.columns.attributes {
             AttributeKeys::None => return Ok(false),
-            AttributeKeys::All => return Ok(true),
+            AttributeKeys::All | AttributeKeys::Uncounted => return Ok(true),
             AttributeKeys::Some(keys) => keys,
         };
         let Some((leaf, _)) = self.file.footer.leaf(super::condition::TAIL_KEYS) else {

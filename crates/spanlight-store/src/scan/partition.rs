@@ -8,7 +8,7 @@ use arrow_array::UInt32Array;
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream::{self, BoxStream};
-use spanlight_model::{SpanBatch, TraceId};
+use spanlight_model::{AttributeType, SpanBatch, TraceId};
 use tokio::task;
 
 use super::report::{ScanReport, SkipReason};
@@ -30,6 +30,17 @@ pub struct Partition {
     source: Source,
     times: TimeBounds,
     spans: usize,
+}
+
+/// How many spans of a partition have an attribute: told without reading them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeCount {
+    /// The key.
+    pub key: String,
+    /// The type of the values that were counted.
+    pub kind: AttributeType,
+    /// Spans with such a value; those that the request's range or filter leaves out are among them.
+    pub spans: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -219,6 +230,16 @@ impl Partition {
             Source::Hot { batches, .. } => format!("hot: {} batches", batches.len()),
             Source::File(part) => part.describe(),
             Source::Unreadable { file, .. } => file.clone(),
+        }
+    }
+
+    /// How many spans have which attributes of their own, as far as the keys have columns; `None` where only reading
+    /// tells. What it does not count is read with [`AttributeKeys::Uncounted`](super::AttributeKeys::Uncounted).
+    #[must_use]
+    pub fn attribute_counts(&self) -> Option<Vec<AttributeCount>> {
+        match &self.source {
+            Source::File(part) => part.attribute_counts(),
+            Source::Hot { .. } | Source::Unreadable { .. } => None,
         }
     }
 
