@@ -7,11 +7,12 @@ use spanlight_model::TraceId;
 use spanlight_store::Store;
 
 use crate::answer::{SearchAnswer, SearchRequest};
+use crate::attributes::{KeysAnswer, KeysRequest, ValuesAnswer, ValuesRequest};
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
 use crate::metrics::{MetricsAnswer, MetricsRequest, RepeatCache};
 use crate::trace::Trace;
-use crate::{metrics, search, trace};
+use crate::{attributes, metrics, search, trace};
 
 /// Answers questions about the spans of a store. Cheap to clone; clones share their memory.
 ///
@@ -73,6 +74,27 @@ impl QueryEngine {
             &request,
         )
         .await
+    }
+
+    /// Finds out which attributes there are.
+    ///
+    /// # Errors
+    /// When the query is no TraceQL, or asks for what is not there yet. What could not be read or told apart makes the
+    /// answer partial instead.
+    pub async fn attribute_keys(&self, request: KeysRequest) -> Result<KeysAnswer, QueryError> {
+        attributes::keys(self.store.snapshot(), &self.limits, &self.memory, &request).await
+    }
+
+    /// Finds out which values a field has.
+    ///
+    /// # Errors
+    /// When the query or the field is no TraceQL, or asks for what is not there yet. What could not be read or told
+    /// apart makes the answer partial instead.
+    pub async fn attribute_values(
+        &self,
+        request: ValuesRequest,
+    ) -> Result<ValuesAnswer, QueryError> {
+        attributes::values(self.store.snapshot(), &self.limits, &self.memory, &request).await
     }
 
     /// The trace of this id, with all that the store has of it; `None` when it has nothing.

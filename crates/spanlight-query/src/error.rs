@@ -40,6 +40,14 @@ pub enum QueryError {
     Internal(String),
 }
 
+impl QueryError {
+    /// Whether the text of the query, or of a field, is what is wrong.
+    #[must_use]
+    pub fn is_about_the_query(&self) -> bool {
+        matches!(self, Self::Syntax(_) | Self::Unsupported(_))
+    }
+}
+
 /// What a plan cannot express; the query's text makes an error of it.
 #[derive(Debug)]
 pub(crate) struct Unsupported {

@@ -5,6 +5,7 @@
 //! page is the edge's.
 
 mod answer;
+mod attributes;
 mod candidates;
 mod cursor;
 mod decide;
@@ -28,6 +29,10 @@ mod tree;
 
 pub use answer::{
     Inspected, MatchedSpan, SearchAnswer, SearchRequest, ServiceSummary, SpanSet, TraceSummary,
+};
+pub use attributes::{
+    AttributeScope, KeyUse, KeysAnswer, KeysRequest, ValueUse, ValuesAnswer, ValuesRequest,
+    complete_conditions,
 };
 pub use engine::QueryEngine;
 pub use error::QueryError;

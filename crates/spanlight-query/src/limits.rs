@@ -56,6 +56,13 @@ pub enum PartialReason {
         /// How far they are.
         trace_length: Duration,
     },
+    /// There are more things than were told apart or are given.
+    TooMany {
+        /// Which things.
+        what: &'static str,
+        /// How many were told apart or are given.
+        limit: usize,
+    },
     /// A part of the data could not be read.
     Unreadable {
         /// Which part, as the store names it.
@@ -74,6 +81,7 @@ impl PartialReason {
             Self::MemoryLimit { .. } => "memory_limit",
             Self::TraceTooLarge { .. } => "trace_too_large",
             Self::LongTraces { .. } => "long_traces",
+            Self::TooMany { .. } => "too_many",
             Self::Unreadable { .. } => "unreadable",
         }
     }
@@ -101,6 +109,12 @@ impl fmt::Display for PartialReason {
                 "there are traces longer than {trace_length:?}; those of which all that matches lies farther than \
                  that outside the time range may be missing: widen the range"
             ),
+            Self::TooMany { what, limit } => {
+                write!(
+                    formatter,
+                    "there are more than {limit} {what}; the rest is left out"
+                )
+            }
             Self::Unreadable { partition, message } => {
                 write!(formatter, "{partition} could not be read: {message}")
             }
