@@ -3,6 +3,7 @@
 //! JSON with names in `snake_case`; 64-bit times and durations are text, which readers of JSON do not round.
 //! `openapi.json` beside this file describes it.
 
+mod attributes;
 mod explain;
 mod failure;
 mod metrics;
@@ -26,12 +27,14 @@ use http::{HeaderValue, header};
 use serde_json::value::RawValue;
 use spanlight_model::{AnyValue, TraceId};
 use spanlight_query::{
-    MetricsAnswer, MetricsRequest, PartialReason, QueryError, SearchAnswer, SearchRequest, Trace,
+    KeysAnswer, KeysRequest, MetricsAnswer, MetricsRequest, PartialReason, QueryError,
+    SearchAnswer, SearchRequest, Trace, ValuesAnswer, ValuesRequest,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::{App, TRACES_AT_ONCE};
 
+pub(crate) use attributes::value_text;
 pub(crate) use failure::Failure;
 pub(crate) use parameters::Parameters;
 pub(crate) use time::{TimeError, parse_duration, parse_end, parse_start};
@@ -43,6 +46,8 @@ pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/search", get(search::get).post(search::post))
         .route("/metrics", get(metrics::get))
+        .route("/attributes", get(attributes::keys))
+        .route("/attributes/{field}/values", get(attributes::values))
         .route("/traces/{id}", get(trace::get))
         .route("/status", get(status::get))
         .route("/services", get(services::services))
@@ -110,6 +115,30 @@ impl App {
         if let Ok(answer) = &answer {
             self.partial(&answer.partial);
         }
+        answer
+    }
+
+    /// Which attributes there are, when there is a place for one more search.
+    pub(crate) async fn attribute_keys(
+        &self,
+        request: KeysRequest,
+    ) -> Result<KeysAnswer, QueryError> {
+        let started = Instant::now();
+        let _place = self.searches.acquire().await.ok();
+        let answer = self.engine.attribute_keys(request).await;
+        self.metrics.queried("attributes", started.elapsed());
+        answer
+    }
+
+    /// Which values a field has, when there is a place for one more search.
+    pub(crate) async fn attribute_values(
+        &self,
+        request: ValuesRequest,
+    ) -> Result<ValuesAnswer, QueryError> {
+        let started = Instant::now();
+        let _place = self.searches.acquire().await.ok();
+        let answer = self.engine.attribute_values(request).await;
+        self.metrics.queried("attributes", started.elapsed());
         answer
     }
 

@@ -1,9 +1,12 @@
 //! The part of Grafana Tempo's HTTP API that Grafana's Tempo data source calls, below `/tempo`: point the data
 //! source at `http://HOST:7900/tempo`. Errors are plain text: Grafana shows bodies as they are.
 
+mod legacy;
 mod search;
 mod tags;
+mod time;
 mod trace;
+mod values;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -20,6 +23,10 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/echo", get(echo))
         .route("/api/status/buildinfo", get(build_info))
         .route("/api/search", get(search::get).post(search::get))
+        .route("/api/search/tags", get(tags::get_v1))
+        .route("/api/v2/search/tags", get(tags::get_v2))
+        .route("/api/search/tag/{name}/values", get(values::get_v1))
+        .route("/api/v2/search/tag/{field}/values", get(values::get_v2))
         .route("/api/traces/{id}", get(trace::get_v1))
         .route("/api/v2/traces/{id}", get(trace::get_v2))
 }

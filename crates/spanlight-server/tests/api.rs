@@ -1,5 +1,6 @@
 //! Spanlight's own API.
 
+mod attributes;
 mod document;
 mod figures;
 mod search;

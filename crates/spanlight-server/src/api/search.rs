@@ -110,7 +110,8 @@ fn request(app: &App, parameters: &Parameters) -> Result<SearchRequest, Failure>
     })
 }
 
-fn bounded(
+/// A number of things, at least one.
+pub(super) fn bounded(
     parameters: &Parameters,
     name: &str,
     default: usize,

@@ -98,7 +98,7 @@ fn escape_pattern(text: &str) -> String {
     escaped
 }
 
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         match character {

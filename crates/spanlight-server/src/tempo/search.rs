@@ -9,15 +9,14 @@ use serde_json::value::RawValue;
 use spanlight_model::AnyValue;
 use spanlight_query::{MatchedSpan, SearchAnswer, SearchRequest, SpanSet, TraceSummary};
 
-use super::{PlainError, tags};
-use crate::api::{Parameters, parse_end, parse_start, value_json};
+use super::time::time_range;
+use super::{PlainError, legacy};
+use crate::api::{Parameters, value_json};
 use crate::app::App;
-use crate::clock::unix_nano_now;
 
 const LIMIT_DEFAULT: usize = 20;
 const SPANS_PER_SET_DEFAULT: usize = 3;
 const SPANS_PER_SET_MAX: usize = 100;
-const SECOND: i64 = 1_000_000_000;
 /// What Grafana's users know in place of the name of a root that has not come.
 const ROOT_MISSING: &str = "<root span not yet received>";
 /// The key of spans without a service, in a map whose keys are services.
@@ -48,7 +47,7 @@ fn request(app: &App, parameters: &Parameters) -> Result<SearchRequest, PlainErr
         }
     };
     let query = parameters.get("q");
-    let legacy = tags::query(parameters)?;
+    let legacy = legacy::query(parameters)?;
     let query = match (query, legacy) {
         (Some(_), Some(_)) => {
             return Err(PlainError::bad(
@@ -63,39 +62,6 @@ fn request(app: &App, parameters: &Parameters) -> Result<SearchRequest, PlainErr
         limit,
         spans_per_trace,
         cursor: None,
-    })
-}
-
-/// Both ends in whole seconds, both included; or neither, which means recent spans.
-fn time_range(parameters: &Parameters) -> Result<std::ops::Range<i64>, PlainError> {
-    let (start, end) = (seconds(parameters, "start")?, seconds(parameters, "end")?);
-    match (start, end) {
-        (0, 0) => {
-            let now = unix_nano_now();
-            let recent = parse_start(None, now).and_then(|start| Ok(start..parse_end(None, now)?));
-            recent.map_err(|error| PlainError::bad(error.to_string()))
-        }
-        (_, 0) | (0, _) => Err(PlainError::bad(
-            "invalid time range: give both start and end, or neither",
-        )),
-        (start, end) if start >= end => Err(PlainError::bad(format!(
-            "invalid time range: start={start} is not before end={end}"
-        ))),
-        // A span that starts within the last second is included: `end` was cut to whole seconds by the client.
-        (start, end) => {
-            Ok(start.saturating_mul(SECOND)..end.saturating_add(1).saturating_mul(SECOND) - 1)
-        }
-    }
-}
-
-fn seconds(parameters: &Parameters, name: &str) -> Result<i64, PlainError> {
-    let Some(text) = parameters.get(name) else {
-        return Ok(0);
-    };
-    text.parse::<u32>().map(i64::from).map_err(|_| {
-        PlainError::bad(format!(
-            "invalid {name}: {text:?} is no unix time in seconds"
-        ))
     })
 }
 

@@ -1,4 +1,4 @@
-//! Tempo's API in the shapes that Grafana reads strictly.
+//! Health, traces by id, searches and errors.
 
 use insta::{assert_json_snapshot, assert_snapshot};
 use opentelemetry_proto::tonic::trace::v1::TracesData;
