@@ -11,6 +11,7 @@ pub mod convention;
 mod id;
 mod intern;
 mod kind;
+pub mod sampling;
 pub mod schema;
 mod value;
 

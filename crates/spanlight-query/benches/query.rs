@@ -131,7 +131,8 @@ impl Bench {
         let request = MetricsRequest {
             query: query.to_owned(),
             time_range: START..START + 86_400_000_000_000,
-            step: Duration::from_secs(60),
+            step: Some(Duration::from_secs(60)),
+            ..MetricsRequest::default()
         };
         let answer = self.runtime.block_on(self.engine.metrics(request)).unwrap();
         assert_eq!(answer.partial, []);

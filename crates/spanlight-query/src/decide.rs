@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use spanlight_model::{SpanColumns, TraceId};
+use spanlight_model::{SpanBatch, SpanColumns, TraceId};
 use spanlight_traceql::ast::Field;
 
 use crate::answer::TraceSummary;
@@ -61,21 +61,18 @@ impl Cancelled {
     }
 }
 
-/// The rows of each part that the query selects of the wanted traces, with the part's fields. Runs long.
+/// The rows of each part that the query selects of these traces, with the part's fields. Runs long.
 pub(crate) fn select(
-    loaded: &Loaded,
-    wanted: &BTreeSet<TraceId>,
+    parts: &[SpanBatch],
+    traces: &[TraceRows],
     plan: &Plan,
     cancelled: &Cancelled,
     mut selected: impl FnMut(&Bound<'_>, Vec<u32>),
 ) {
-    let traces = group(&loaded.parts, wanted);
-    let bound: Vec<Bound<'_>> = loaded
-        .parts
-        .iter()
-        .map(|part| Bound::new(&plan.fields, part.columns(), None))
-        .collect();
-    let hits = hits(plan, &traces, &bound, cancelled);
+    let columns: Vec<SpanColumns<'_>> = parts.iter().map(SpanBatch::columns).collect();
+    let (shapes, places) = shapes(plan, traces, &columns);
+    let bound = bound(plan, columns, &shapes, &places);
+    let hits = hits(plan, traces, &bound, cancelled);
     let mut rows: Vec<Vec<u32>> = vec![Vec::new(); bound.len()];
     for trace in traces.iter().take_while(|_| !cancelled.is_set()) {
         let evaluation = Evaluation {
@@ -95,6 +92,20 @@ pub(crate) fn select(
     }
 }
 
+/// The fields of each part, with what is known of the traces.
+fn bound<'a>(
+    plan: &Plan,
+    columns: Vec<SpanColumns<'a>>,
+    shapes: &'a [TraceShape<'a>],
+    places: &'a [Vec<(u32, u32)>],
+) -> Vec<Bound<'a>> {
+    let parts = columns.into_iter().zip(places);
+    let bind = |(columns, places): (SpanColumns<'a>, &'a Vec<(u32, u32)>)| {
+        Bound::new(&plan.fields, columns, Some(TraceFacts { shapes, places }))
+    };
+    parts.map(bind).collect()
+}
+
 /// Decides the loaded traces. Runs long; for a blocking thread.
 pub(crate) fn decide(
     loaded: &Loaded,
@@ -110,14 +121,7 @@ pub(crate) fn decide(
     let has_long = traces.iter().any(is_long);
     let columns: Vec<SpanColumns<'_>> = loaded.parts.iter().map(|part| part.columns()).collect();
     let (shapes, places) = shapes(plan, &traces, &columns);
-    let bound: Vec<Bound<'_>> = columns
-        .into_iter()
-        .zip(&places)
-        .map(|(columns, places)| {
-            let shapes = &shapes[..];
-            Bound::new(&plan.fields, columns, Some(TraceFacts { shapes, places }))
-        })
-        .collect();
+    let bound = bound(plan, columns, &shapes, &places);
     let hits = hits(plan, &traces, &bound, cancelled);
     let answers = traces
         .iter()

@@ -38,5 +38,5 @@ pub use engine::QueryEngine;
 pub use error::QueryError;
 pub use explain::{ExplainedStep, Explanation};
 pub use limits::{PartialReason, QueryLimits};
-pub use metrics::{MetricsAnswer, MetricsRequest, Point, Series};
+pub use metrics::{Exemplar, MetricsAnswer, MetricsRequest, Point, Series};
 pub use trace::{Trace, TraceNode};

@@ -14,6 +14,8 @@ pub struct QueryLimits {
     pub memory_bytes: usize,
     /// The most traces that one answer may hold.
     pub traces_max: usize,
+    /// The most series that one answer may hold.
+    pub series_max: usize,
     /// The most spans of one trace that a search answer may hold.
     pub spans_per_trace_max: usize,
     /// A trace is in a time range when its own interval overlaps it, while what matches may lie before or after the
@@ -27,6 +29,7 @@ impl Default for QueryLimits {
             search_time_limit: Duration::from_secs(10),
             memory_bytes: 128 << 20,
             traces_max: 1_000,
+            series_max: 10_000,
             spans_per_trace_max: 100,
             trace_length: Duration::from_secs(15 * 60),
         }
@@ -50,6 +53,13 @@ pub enum PartialReason {
     TraceTooLarge {
         /// The trace.
         trace_id: TraceId,
+    },
+    /// There are more series than an answer may hold; the first of them are there.
+    SeriesLimit {
+        /// How many it may hold.
+        limit: usize,
+        /// How many there are.
+        found: usize,
     },
     /// Traces of the range are longer than matches outside the range are looked for.
     LongTraces {
@@ -80,6 +90,7 @@ impl PartialReason {
             Self::TimeLimit { .. } => "time_limit",
             Self::MemoryLimit { .. } => "memory_limit",
             Self::TraceTooLarge { .. } => "trace_too_large",
+            Self::SeriesLimit { .. } => "series_limit",
             Self::LongTraces { .. } => "long_traces",
             Self::TooMany { .. } => "too_many",
             Self::Unreadable { .. } => "unreadable",
@@ -103,6 +114,11 @@ impl fmt::Display for PartialReason {
             Self::TraceTooLarge { trace_id } => write!(
                 formatter,
                 "trace {trace_id} does not fit the memory that queries may hold, and was not searched"
+            ),
+            Self::SeriesLimit { limit, found } => write!(
+                formatter,
+                "there are {found} series, of which the first {limit} by their labels are here: group by what has \
+                 fewer values, or keep the greatest with topk"
             ),
             Self::LongTraces { trace_length } => write!(
                 formatter,

@@ -2,17 +2,25 @@
 //!
 //! One pass reads the few columns that the query names, on as many threads as there are cores. A query whose filter
 //! decides each span by itself counts rows as they go by ([`spans`]); one that relates spans decides traces as they go
-//! by ([`traces`]).
+//! by ([`traces`]); what needs all of a trace has it assembled ([`whole`]). Of what was counted, [`lines`] are made, and
+//! calculated with.
 
 mod answer;
+mod compare;
 mod groups;
+mod lines;
 mod measure;
 mod plan;
+mod program;
 mod relate;
 mod repeats;
+mod rows;
+mod run;
 mod spans;
 mod table;
 mod traces;
+mod weights;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -24,7 +32,7 @@ use spanlight_model::TraceId;
 use spanlight_store::{Partition, ScanColumns, ScanRequest, Snapshot};
 use tokio::time::Instant;
 
-use crate::decide::{self, Cancelled};
+use crate::decide::Cancelled;
 use crate::error::QueryError;
 use crate::explain::ExplainedStep;
 use crate::limits::{PartialReason, QueryLimits};
@@ -32,21 +40,17 @@ use crate::load::{Loaded, load};
 use crate::parallel::{self, Stopped, Worker};
 use crate::predicate::{self, Filter};
 use crate::scan::ScanReport;
-pub use answer::{MetricsAnswer, MetricsRequest, Point, Series};
+pub use answer::{Exemplar, MetricsAnswer, MetricsRequest, Point, Series};
 use groups::{Groups, Intervals};
-use measure::{Cells, sample};
-use plan::{MetricsPlan, Selection};
+use lines::Lines;
+use measure::Cells;
+use plan::MetricsPlan;
 pub(crate) use repeats::RepeatCache;
 use repeats::{FileTraces, KeyWorker, Repeated};
+pub(crate) use run::run;
 use spans::SpanWorker;
 use table::Table;
 use traces::TraceWorker;
-
-/// The whole query when the text is blank.
-const EVERYTHING: &str = "{ } | rate()";
-
-/// Intervals of an answer, at most.
-const INTERVALS_MAX: usize = 11_000;
 
 /// Traces that are read again at once.
 const CHUNK_TRACES: usize = 1_024;
@@ -57,61 +61,6 @@ const REPEATS: &str = "count spans that may have come twice";
 const PLACES: &str = "find traces that lie in several places";
 const TRACES: &str = "relate spans, trace by trace";
 const LOAD_AGAIN: &str = "load those traces";
-
-pub(crate) async fn run(
-    snapshot: Snapshot,
-    limits: &QueryLimits,
-    memory: &Arc<dyn MemoryPool>,
-    repeats: &RepeatCache,
-    request: &MetricsRequest,
-) -> Result<MetricsAnswer, QueryError> {
-    let text = match request.query.trim() {
-        "" => EVERYTHING,
-        _ => &request.query,
-    };
-    let plan = MetricsPlan::compile(&spanlight_traceql::parse(text)?);
-    let plan = plan.map_err(|unsupported| unsupported.locate(text))?;
-    let intervals = intervals(request)?;
-    let mut pass = Pass {
-        plan: Arc::new(plan),
-        intervals,
-        snapshot,
-        limits,
-        memory: Arc::clone(memory),
-        repeats,
-        deadline: Instant::now() + limits.search_time_limit,
-        report: Arc::new(ScanReport::default()),
-        cancelled: Cancelled::default(),
-        answer: MetricsAnswer::default(),
-        scans: Vec::new(),
-        read_for: Duration::ZERO,
-    };
-    let filter = match &pass.plan.selection {
-        Selection::Spans(filter) => Some(filter.clone()),
-        Selection::Traces => None,
-    };
-    match filter {
-        Some(filter) => pass.spans(&filter).await?,
-        None => pass.traces().await?,
-    }
-    Ok(pass.finish())
-}
-
-fn intervals(request: &MetricsRequest) -> Result<Intervals, QueryError> {
-    if request.time_range.end < request.time_range.start {
-        return Err(QueryError::TimeRange);
-    }
-    let step = i64::try_from(request.step.as_nanos()).unwrap_or(i64::MAX);
-    let refused = |message: String| QueryError::Limit { message };
-    if step == 0 {
-        return Err(refused("the step must be longer than nothing".to_owned()));
-    }
-    Intervals::new(request.time_range.clone(), step, INTERVALS_MAX).ok_or_else(|| {
-        refused(format!(
-            "the step must be so long that there are at most {INTERVALS_MAX} intervals in the time range"
-        ))
-    })
-}
 
 struct Pass<'l> {
     plan: Arc<MetricsPlan>,
@@ -124,6 +73,7 @@ struct Pass<'l> {
     report: Arc<ScanReport>,
     cancelled: Cancelled,
     answer: MetricsAnswer,
+    lines: Lines,
     /// What was scanned, by name and condition.
     scans: Vec<(
         &'static str,
@@ -193,7 +143,7 @@ impl Pass<'_> {
         let range = self.intervals.time_range();
         let plan = Arc::clone(&self.plan);
         let fields = &plan.plan.fields;
-        let columns = fields.columns().union(&ScanColumns {
+        let columns = plan.columns().union(&ScanColumns {
             steps: Some(self.intervals.steps()),
             trace_id: !repeated.is_empty(),
             ..ScanColumns::NONE
@@ -258,7 +208,7 @@ impl Pass<'_> {
         }
         table = self.again(table, left_out).await?;
         let (mut table, sought) = off_the_loop(move || {
-            spans::resolve(records, |it| table.add(it.cell, it.sample));
+            spans::resolve(records, |it| table.add(it.cell, it.sample, it.weight));
             let sought = table.sought();
             (table, sought)
         })
@@ -276,7 +226,7 @@ impl Pass<'_> {
             let cells = workers.into_iter().map(|worker| worker.cells);
             cells.for_each(|cells| table.add_sought(cells));
         }
-        self.series(table).await
+        self.lines(table).await
     }
 
     /// The traces that are in several places.
@@ -322,19 +272,23 @@ impl Pass<'_> {
             .await
     }
 
-    /// Spans by their traces.
-    async fn traces(&mut self) -> Result<(), QueryError> {
-        // What a span is related to may lie outside the range.
+    /// What a span is related to may lie outside the range.
+    fn range_of_traces(&self) -> Range<i64> {
         let range = self.intervals.time_range();
         let length = i64::try_from(self.limits.trace_length.as_nanos()).unwrap_or(i64::MAX);
-        let range = range.start.saturating_sub(length)..range.end.saturating_add(length);
+        range.start.saturating_sub(length)..range.end.saturating_add(length)
+    }
+
+    /// Spans by their traces.
+    async fn traces(&mut self) -> Result<(), QueryError> {
+        let range = self.range_of_traces();
         let repeated = self.repeated(range.clone()).await?;
         let columns = ScanColumns {
             trace_id: true,
             span_id: true,
             parent_span_id: true,
             steps: Some(self.intervals.steps()),
-            ..self.plan.plan.fields.columns()
+            ..self.plan.columns()
         };
         let scan = self.scan(TRACES, Some(range.clone()), columns.clone(), None);
         let partitions = scan.await;
@@ -357,7 +311,9 @@ impl Pass<'_> {
         }
         let plan = Arc::clone(&self.plan);
         let (table, odd) = off_the_loop(move || {
-            let odd = traces::join(&plan, fragments, |cell, sample| table.add(cell, sample));
+            let odd = traces::join(&plan, fragments, |it| {
+                table.add(it.cell, it.sample, it.weight)
+            });
             (table, odd)
         })
         .await?;
@@ -376,29 +332,11 @@ impl Pass<'_> {
             let cells = workers.into_iter().map(|worker| worker.cells);
             cells.for_each(|cells| table.add_sought(cells));
         }
-        self.series(table).await
-    }
-
-    /// Counts traces that are read by their ids.
-    async fn again(
-        &mut self,
-        mut table: Table,
-        again: BTreeSet<TraceId>,
-    ) -> Result<Table, QueryError> {
-        let again: Vec<TraceId> = again.into_iter().collect();
-        for ids in again.chunks(CHUNK_TRACES) {
-            let ids = Arc::new(ids.iter().copied().collect::<BTreeSet<_>>());
-            let Some(loaded) = self.load(&ids).await else {
-                break;
-            };
-            table = self.general(table, loaded, ids).await?;
-        }
-        Ok(table)
+        self.lines(table).await
     }
 
     /// Traces that must be read again, whole; `None` when the limits are reached.
-    async fn load(&mut self, ids: &Arc<BTreeSet<TraceId>>) -> Option<Loaded> {
-        let columns = self.plan.plan.fields.columns().union(&ScanColumns::BASE);
+    async fn load(&mut self, ids: &Arc<BTreeSet<TraceId>>, columns: ScanColumns) -> Option<Loaded> {
         let load = load(&self.snapshot, Arc::clone(ids), columns, &self.memory);
         match tokio::time::timeout_at(self.deadline, load).await {
             Ok(Ok(mut loaded)) => {
@@ -419,40 +357,17 @@ impl Pass<'_> {
         }
     }
 
-    /// Decides loaded traces the way that a search does.
-    async fn general(
-        &self,
-        mut table: Table,
-        loaded: Loaded,
-        ids: Arc<BTreeSet<TraceId>>,
-    ) -> Result<Table, QueryError> {
-        let (plan, mut groups) = (Arc::clone(&self.plan), self.groups());
-        let cancelled = self.cancelled.clone();
-        off_the_loop(move || {
-            let slot = plan.measure.slot();
-            decide::select(&loaded, &ids, &plan.plan, &cancelled, |bound, rows| {
-                let cells = groups.cells(bound, &rows);
-                let numbers = table.add_groups(&groups);
-                for (row, cell) in rows.into_iter().zip(cells) {
-                    let cell = table.renumber(&numbers, cell);
-                    table.add(cell, sample(bound, slot, row as usize));
-                }
-            });
-            table
-        })
-        .await
-    }
-
-    async fn series(&mut self, table: Table) -> Result<(), QueryError> {
+    async fn lines(&mut self, table: Table) -> Result<(), QueryError> {
         let (plan, intervals) = (Arc::clone(&self.plan), self.intervals.clone());
         if table.overflow {
             self.stopped(Some(Stopped::Memory));
         }
-        self.answer.series = off_the_loop(move || table.series(&plan, &intervals)).await?;
+        self.lines = off_the_loop(move || table.lines(&plan, &intervals)).await?;
         Ok(())
     }
 
-    fn finish(mut self) -> MetricsAnswer {
+    /// The series, and an answer that has all else.
+    fn finish(mut self) -> (MetricsAnswer, Lines) {
         let mut answer = std::mem::take(&mut self.answer);
         for reason in self.report.unreadable() {
             if !answer.partial.contains(&reason) {
@@ -469,7 +384,7 @@ impl Pass<'_> {
                 figures: report.figures(),
             });
         }
-        answer
+        (answer, std::mem::take(&mut self.lines))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Loaded spans grouped into traces: each span once, by time, with the shape of the trace around it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 use spanlight_model::{SpanBatch, SpanColumns, TraceId};
@@ -49,6 +50,13 @@ pub(crate) fn group(parts: &[SpanBatch], wanted: &BTreeSet<TraceId>) -> Vec<Trac
 }
 
 impl TraceRows {
+    /// A trace all of whose records stand together in the first part.
+    pub(crate) fn of_run(id: TraceId, columns: &SpanColumns<'_>, rows: Range<usize>) -> Self {
+        let place = |row| (RowAt { part: 0, row }, Place::of(columns, row));
+        let found: Vec<(RowAt, Place)> = rows.map(place).collect();
+        Self::new(id, &found)
+    }
+
     fn new(id: TraceId, found: &[(RowAt, Place)]) -> Self {
         let places: Vec<Place> = found.iter().map(|&(_, place)| place).collect();
         let mut standing = tree::distinct(&places);

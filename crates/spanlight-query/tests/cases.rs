@@ -2,7 +2,7 @@
 //! after a flush, of the spans in the table.
 //!
 //! A block begins with `load` (the spans, see `notation`), `eval QUERY`, `list QUERY` (spans in the answer's order, not
-//! by name), `show QUERY` (with what answers say beside the names), or `trace ID`; up to the next blank line follows what is loaded or expected. `UPDATE=1` writes the answers
+//! by name), `show QUERY` (with what answers say beside the names), `series QUERY` (see `series`), or `trace ID`; up to the next blank line follows what is loaded or expected. `UPDATE=1` writes the answers
 //! found into the files, for reading over.
 
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use spanlight_model::AnyValue;
 use spanlight_query::{QueryEngine, QueryLimits, SearchRequest, SpanSet, Trace, TraceSummary};
 use spanlight_store::{FsyncPolicy, Store, StoreOptions};
 
-use crate::notation;
+use crate::{notation, series};
 
 /// An engine over a store with these spans.
 pub(crate) struct Loaded {
@@ -138,6 +138,7 @@ async fn ask(engine: &QueryEngine, question: &str) -> String {
             let trace = engine.trace(id).await.unwrap();
             trace.map_or_else(|| vec!["(none)".to_owned()], |trace| tree(&trace))
         }
+        _ if verb.starts_with("series") => series::ask(engine, verb, rest).await,
         _ => panic!("no question: {question}"),
     };
     format!("{question}\n{}", lines.join("\n"))

@@ -11,4 +11,5 @@ mod notation;
 mod paging;
 mod reference;
 mod search;
+mod series;
 mod trace;

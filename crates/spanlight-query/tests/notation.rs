@@ -5,6 +5,7 @@
 //!   checkout 0+100 @shop          name, start and duration in milliseconds, service
 //!     pay 10+50 @bank kind:client status:error message:"no money" .amount=5 resource.zone="eu"
 //!   late 200+5 id:9 parent:7      ids where they matter; otherwise spans are numbered through the trace
+//!   sent 0+1 state:"ot=th:8"      trace state
 //!   log 0+1 event:exception@3{type="E" n=1} link:2/1{why="x"} scope:lib/1.0{lang="rust"}
 //! ---                             what follows arrives in a later batch
 //! ```
@@ -141,6 +142,8 @@ fn detail(span: &mut SpanRow<'_>, start: u64, word: &str) {
     } else if let Some(kind) = word.strip_prefix("kind:") {
         let found = SpanKind::ALL.into_iter().find(|it| it.as_str() == kind);
         span.set_kind(found.unwrap());
+    } else if let Some(state) = word.strip_prefix("state:") {
+        span.set_trace_state(unquoted(state));
     } else if let Some(status) = word.strip_prefix("status:") {
         let found = StatusCode::ALL.into_iter().find(|it| it.as_str() == status);
         span.set_status_code(found.unwrap());

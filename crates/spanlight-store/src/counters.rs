@@ -16,7 +16,6 @@ mod histogram;
 mod operations;
 mod service_graph;
 mod waiting;
-mod weight;
 
 #[cfg(test)]
 mod tests;

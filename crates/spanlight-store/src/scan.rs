@@ -61,7 +61,9 @@ pub struct ScanColumns {
     pub status_message: bool,
     /// When the spans were received.
     pub received_at: bool,
-    /// Trace states, flags and counts of what the sender dropped.
+    /// Trace states.
+    pub trace_state: bool,
+    /// Flags and counts of what the sender dropped.
     pub details: bool,
     /// Service names, as resources that have nothing else.
     pub service_name: bool,
@@ -138,6 +140,7 @@ impl ScanColumns {
     pub const ALL: Self = Self {
         parent_span_id: true,
         status_message: true,
+        trace_state: true,
         details: true,
         resource: AttributeKeys::All,
         attributes: AttributeKeys::All,
@@ -174,6 +177,7 @@ impl ScanColumns {
         status: false,
         status_message: false,
         received_at: false,
+        trace_state: false,
         details: false,
         service_name: false,
         resource: AttributeKeys::None,
@@ -200,6 +204,7 @@ impl ScanColumns {
             status: self.status || other.status,
             status_message: self.status_message || other.status_message,
             received_at: self.received_at || other.received_at,
+            trace_state: self.trace_state || other.trace_state,
             details: self.details || other.details,
             service_name: self.service_name || other.service_name,
             resource: self.resource.union(&other.resource),

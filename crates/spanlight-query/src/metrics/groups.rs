@@ -10,6 +10,7 @@ use spanlight_model::{AnyValue, AttributeType};
 use spanlight_store::Steps;
 use spanlight_traceql::ast::Intrinsic;
 
+use super::measure::{Sample, sample};
 use super::plan::By;
 use crate::predicate::{Accessor, Bound, Scalar, entry};
 
@@ -30,9 +31,10 @@ pub(crate) struct Intervals {
 }
 
 impl Intervals {
-    /// `None` when they are more than `max`.
-    pub(crate) fn new(time_range: Range<i64>, step: i64, max: usize) -> Option<Self> {
-        let first = i128::from(time_range.start.div_euclid(step)) * i128::from(step);
+    /// Intervals that begin at multiples of the step from `origin` on; `None` when they are more than `max`.
+    pub(crate) fn new(time_range: Range<i64>, step: i64, origin: i64, max: usize) -> Option<Self> {
+        let (start, step_wide) = (i128::from(time_range.start), i128::from(step));
+        let first = start - (start - i128::from(origin)).rem_euclid(step_wide);
         let length = (i128::from(time_range.end) - first).max(1);
         let count = (length + i128::from(step) - 1) / i128::from(step);
         Some(Self {
@@ -42,6 +44,16 @@ impl Intervals {
             count: usize::try_from(count).ok().filter(|&count| count <= max)?,
             time_range,
         })
+    }
+
+    /// The whole range as one interval.
+    pub(crate) fn one(time_range: Range<i64>) -> Self {
+        Self {
+            first: time_range.start,
+            step: time_range.end.saturating_sub(time_range.start).max(1),
+            count: 1,
+            time_range,
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -64,6 +76,11 @@ impl Intervals {
     pub(crate) fn start_of(&self, interval: usize) -> i64 {
         let offset = self.step.saturating_mul(interval as i64);
         self.first.saturating_add(offset)
+    }
+
+    /// The interval of a start in the time range.
+    pub(crate) fn interval_of(&self, start: i64) -> usize {
+        (start.saturating_sub(self.first) / self.step) as usize
     }
 
     /// Those of the rows that start in the time range.
@@ -92,7 +109,7 @@ pub(crate) enum GroupValue {
 }
 
 impl GroupValue {
-    fn of(value: &Scalar<'_>) -> Self {
+    pub(crate) fn of(value: &Scalar<'_>) -> Self {
         match value {
             Scalar::Nil => Self::Nil,
             Scalar::Bool(truth) => Self::Bool(*truth),
@@ -133,7 +150,7 @@ impl GroupValue {
 
 /// The distinct values of a field, numbered.
 #[derive(Debug, Default)]
-struct Values {
+pub(crate) struct Values {
     codes: FxHashMap<GroupValue, u32>,
     list: Vec<GroupValue>,
 }
@@ -143,7 +160,20 @@ impl Values {
         self.number(&GroupValue::of(value))
     }
 
-    fn number(&mut self, value: &GroupValue) -> u32 {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// By their numbers.
+    pub(crate) fn list(&self) -> &[GroupValue] {
+        &self.list
+    }
+
+    pub(crate) fn byte_size(&self) -> usize {
+        self.list.iter().map(GroupValue::byte_size).sum()
+    }
+
+    pub(crate) fn number(&mut self, value: &GroupValue) -> u32 {
         match self.codes.get(value) {
             Some(&code) => code,
             None => {
@@ -159,7 +189,8 @@ impl Values {
 /// The groups that one worker has met.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    slots: Vec<usize>,
+    /// Whose values, and whether they are dealt to buckets.
+    slots: Vec<(usize, bool)>,
     values: Vec<Values>,
     /// By the codes of the values.
     known: FxHashMap<Box<[u32]>, u32>,
@@ -172,7 +203,7 @@ pub(crate) struct Groups {
 impl Groups {
     pub(crate) fn new(by: &[By], intervals: Intervals) -> Self {
         let mut groups = Self {
-            slots: by.iter().map(|by| by.slot).collect(),
+            slots: by.iter().map(|by| (by.slot, by.is_bucket)).collect(),
             values: by.iter().map(|_| Values::default()).collect(),
             known: FxHashMap::default(),
             groups: Vec::new(),
@@ -215,8 +246,7 @@ impl Groups {
     }
 
     pub(crate) fn byte_size(&self) -> usize {
-        let values = self.values.iter().flat_map(|values| &values.list);
-        let values: usize = values.map(GroupValue::byte_size).sum();
+        let values: usize = self.values.iter().map(Values::byte_size).sum();
         values + self.groups.len() * (64 + 8 * self.slots.len())
     }
 
@@ -263,14 +293,17 @@ impl Groups {
         let mut codes = slots
             .iter()
             .zip(&mut self.values)
-            .map(|(&slot, values)| codes(values, bound, slot, rows))
+            .map(|(&(slot, is_bucket), values)| match is_bucket {
+                true => buckets(values, bound, slot, rows),
+                false => codes(values, bound, slot, rows),
+            })
             .collect::<Vec<_>>();
         match codes.len() {
             0 => vec![0; rows.len()],
             1 => {
                 let mut of_code: Vec<u32> = vec![NO_CELL; self.values[0].list.len()];
                 let mut codes = codes.swap_remove(0);
-                for code in &mut codes {
+                for code in codes.iter_mut().filter(|code| **code != UNKNOWN) {
                     let group = &mut of_code[*code as usize];
                     if *group == NO_CELL {
                         *group = self.group(&[*code]);
@@ -287,7 +320,10 @@ impl Groups {
                         now.clear();
                         now.extend(codes.iter().map(|codes| codes[at]));
                         if now != last {
-                            last_group = self.group(&now);
+                            last_group = match now.contains(&UNKNOWN) {
+                                true => NO_CELL,
+                                false => self.group(&now),
+                            };
                             last.clone_from(&now);
                         }
                         last_group
@@ -312,10 +348,45 @@ impl Groups {
     }
 }
 
-const UNKNOWN: u32 = u32::MAX;
+/// Not known yet; or no value that makes a group, for which no cell is known. The same number as [`NO_CELL`].
+const UNKNOWN: u32 = NO_CELL;
+
+/// The number of the bucket of each row's value; [`UNKNOWN`] for what is no number.
+fn buckets(values: &mut Values, bound: &Bound<'_>, slot: usize, rows: &[u32]) -> Vec<u32> {
+    let bucket = |&row: &u32| {
+        let greatest = bucket_of(sample(bound, Some(slot), row as usize))?;
+        Some(values.number(&GroupValue::Float(greatest.to_bits())))
+    };
+    rows.iter()
+        .map(bucket)
+        .map(|it| it.unwrap_or(UNKNOWN))
+        .collect()
+}
+
+/// The least power of two that is no less than the value, of durations in nanoseconds but shown in seconds; zero for
+/// what is not above it.
+fn bucket_of(sample: Sample) -> Option<f64> {
+    const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
+    match sample {
+        Sample::Nothing => None,
+        Sample::Duration(0) => Some(0.0),
+        Sample::Duration(nanos) => Some(nanos.next_power_of_two() as f64 / 1e9),
+        Sample::Number(number) if number.is_nan() => None,
+        Sample::Number(number) if number <= 0.0 => Some(0.0),
+        Sample::Number(number) => {
+            let (exponent, fraction) = (
+                number.to_bits() >> FRACTION_BITS,
+                number.to_bits() & ((1 << FRACTION_BITS) - 1),
+            );
+            // The exponent beyond the greatest is that of infinity.
+            let above = exponent + u64::from(fraction > 0 && number.is_finite());
+            Some(f64::from_bits(above.max(1) << FRACTION_BITS))
+        }
+    }
+}
 
 /// The number of each row's value.
-fn codes(values: &mut Values, bound: &Bound<'_>, slot: usize, rows: &[u32]) -> Vec<u32> {
+pub(crate) fn codes(values: &mut Values, bound: &Bound<'_>, slot: usize, rows: &[u32]) -> Vec<u32> {
     let columns = &bound.columns;
     // Values of a dictionary, or of few states: the memo is by their index.
     match bound.accessor(slot) {
@@ -401,16 +472,45 @@ mod tests {
 
     #[test]
     fn intervals_begin_at_multiples_of_the_step_and_cover_the_range() {
-        let intervals = Intervals::new(-5..25, 10, 100).unwrap();
+        let intervals = Intervals::new(-5..25, 10, 0, 100).unwrap();
         let starts: Vec<i64> = (0..intervals.count())
             .map(|interval| intervals.start_of(interval))
             .collect();
         assert_eq!(starts, [-10, 0, 10, 20]);
         assert_eq!(intervals.within(&[-6, -5, 24, 25]), [1, 2]);
-        assert_eq!(Intervals::new(0..20, 10, 100).unwrap().count(), 2);
-        assert_eq!(Intervals::new(3..3, 10, 100).unwrap().count(), 1);
-        assert!(Intervals::new(0..1_001, 10, 100).is_none());
-        let all = Intervals::new(i64::MIN..i64::MAX, i64::MAX, 100).unwrap();
+        assert_eq!(Intervals::new(0..20, 10, 0, 100).unwrap().count(), 2);
+        assert_eq!(Intervals::new(3..3, 10, 0, 100).unwrap().count(), 1);
+        assert!(Intervals::new(0..1_001, 10, 0, 100).is_none());
+        let all = Intervals::new(i64::MIN..i64::MAX, i64::MAX, 0, 100).unwrap();
         assert_eq!(all.count(), 3);
+        let ends_count = Intervals::new(1..21, 10, 1, 100).unwrap();
+        assert_eq!((ends_count.count(), ends_count.start_of(1)), (2, 11));
+        let one = Intervals::one(3..24);
+        assert_eq!((one.count(), one.start_of(0), one.step), (1, 3, 21));
+    }
+
+    #[test]
+    fn buckets_end_at_powers_of_two() {
+        for (number, greatest) in [
+            (-1.0, 0.0),
+            (0.0, 0.0),
+            (0.3, 0.5),
+            (1.0, 1.0),
+            (1.5, 2.0),
+            (2.0, 2.0),
+            (1_025.0, 2_048.0),
+            (f64::MAX, f64::INFINITY),
+            (f64::INFINITY, f64::INFINITY),
+        ] {
+            assert_eq!(
+                bucket_of(Sample::Number(number)),
+                Some(greatest),
+                "{number}"
+            );
+        }
+        assert_eq!(bucket_of(Sample::Number(f64::NAN)), None);
+        assert_eq!(bucket_of(Sample::Duration(1_048_576)), Some(0.001_048_576));
+        assert_eq!(bucket_of(Sample::Duration(1_048_577)), Some(0.002_097_152));
+        assert_eq!(bucket_of(Sample::Duration(0)), Some(0.0));
     }
 }

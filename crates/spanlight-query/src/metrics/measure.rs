@@ -14,6 +14,7 @@ use spanlight_traceql::ast::{Intrinsic, OverTimeFunction};
 
 use super::groups::NO_CELL;
 use super::plan::Measure;
+use super::weights::Weights;
 use crate::load::MemoryFull;
 use crate::parallel;
 use crate::predicate::{Accessor, Bound, Scalar};
@@ -23,7 +24,8 @@ use values::{number_of_key, quantile_of};
 /// The measure of each cell; a worker's cells are numbered by its groups.
 #[derive(Debug)]
 pub(crate) enum Cells {
-    Counts(Vec<u64>),
+    /// How many spans, of which each may stand for several.
+    Counts(Vec<f64>),
     Totals(Vec<Total>),
     Values(Vec<CellValues>),
     /// Only what is sought, of values that were counted before.
@@ -33,7 +35,7 @@ pub(crate) enum Cells {
 /// Of numbers: how many, their sum, the least and the greatest.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Total {
-    count: u64,
+    count: f64,
     sum: f64,
     min: f64,
     max: f64,
@@ -42,7 +44,7 @@ pub(crate) struct Total {
 impl Default for Total {
     fn default() -> Self {
         Self {
-            count: 0,
+            count: 0.0,
             sum: 0.0,
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
@@ -69,7 +71,7 @@ impl Cells {
 
     pub(crate) fn grow(&mut self, cells: usize) {
         match self {
-            Self::Counts(counts) => counts.resize(cells, 0),
+            Self::Counts(counts) => counts.resize(cells, 0.0),
             Self::Totals(totals) => totals.resize(cells, Total::default()),
             Self::Values(values) | Self::Sought(_, values) => {
                 values.resize_with(cells, CellValues::default);
@@ -87,9 +89,12 @@ impl Cells {
     ) {
         let in_cells = rows.iter().zip(cells).filter(|(_, cell)| **cell != NO_CELL);
         let in_cells = in_cells.map(|(&row, &cell)| (row as usize, cell));
+        let weights = Weights::of(&bound.columns);
         match (self, measure.slot()) {
-            (Self::Counts(counts), _) => in_cells.for_each(|(_, cell)| counts[cell as usize] += 1),
-            (Self::Values(values), Some(slot)) if is_duration(bound, slot) => {
+            (Self::Counts(counts), _) => {
+                in_cells.for_each(|(row, cell)| counts[cell as usize] += weights.at(row));
+            }
+            (Self::Values(values), Some(slot)) if is_duration(bound, slot) && weights.are_one() => {
                 let starts = bound.columns.start_times.values();
                 let ends = bound.columns.end_times.values();
                 for (row, cell) in in_cells {
@@ -99,14 +104,14 @@ impl Cells {
             }
             (cells, slot) => {
                 for (row, cell) in in_cells {
-                    cells.add_sample(cell, sample(bound, slot, row));
+                    cells.add_sample(cell, sample(bound, slot, row), weights.at(row));
                 }
             }
         }
     }
 
-    /// Adds one span; one that is in no cell does not count.
-    pub(crate) fn add_sample(&mut self, cell: u32, sample: Sample) {
+    /// Adds one span, which may stand for several; one that is in no cell does not count.
+    pub(crate) fn add_sample(&mut self, cell: u32, sample: Sample, weight: f64) {
         if cell == NO_CELL {
             return;
         }
@@ -117,13 +122,13 @@ impl Cells {
             Sample::Nothing => f64::NAN,
         };
         match self {
-            Self::Counts(counts) => counts[cell] += 1,
+            Self::Counts(counts) => counts[cell] += weight,
             _ if number.is_nan() => {}
-            Self::Totals(totals) => totals[cell].add(number),
-            Self::Values(values) => values[cell].push(sample),
+            Self::Totals(totals) => totals[cell].add(number, weight),
+            Self::Values(values) => values[cell].push(sample, weight),
             Self::Sought(sought, values) => {
                 if sought.has(cell, sample) {
-                    values[cell].push(sample);
+                    values[cell].push(sample, weight);
                 }
             }
         }
@@ -164,7 +169,7 @@ impl Cells {
 
     fn byte_size(&self) -> usize {
         match self {
-            Self::Counts(counts) => counts.capacity() * size_of::<u64>(),
+            Self::Counts(counts) => counts.capacity() * size_of::<f64>(),
             Self::Totals(totals) => totals.capacity() * size_of::<Total>(),
             Self::Values(values) | Self::Sought(_, values) => {
                 let cells = values.iter().map(CellValues::byte_size).sum::<usize>();
@@ -175,9 +180,9 @@ impl Cells {
 }
 
 impl Total {
-    fn add(&mut self, number: f64) {
-        self.count += 1;
-        self.sum += number;
+    fn add(&mut self, number: f64, weight: f64) {
+        self.count += weight;
+        self.sum += number * weight;
         self.min = self.min.min(number);
         self.max = self.max.max(number);
     }
@@ -259,11 +264,11 @@ impl Merged {
         }
     }
 
-    /// Adds one span.
-    pub(crate) fn add_sample(&mut self, cell: u32, sample: Sample) {
+    /// Adds one span, which may stand for several.
+    pub(crate) fn add_sample(&mut self, cell: u32, sample: Sample, weight: f64) {
         match self {
-            Self::Folded(all) => all.add_sample(cell, sample),
-            Self::Values(all) => all[cell as usize].single.push(sample),
+            Self::Folded(all) => all.add_sample(cell, sample, weight),
+            Self::Values(all) => all[cell as usize].single.push(sample, weight),
         }
     }
 
@@ -285,7 +290,8 @@ impl Merged {
         }
     }
 
-    /// The numbers of each cell, one for each series that the measure makes of a group; `None` where no span was.
+    /// The numbers of each cell, one for each series that the measure makes of a group; `None` where there is
+    /// nothing to measure.
     pub(crate) fn results(
         self,
         measure: &Measure,
@@ -299,7 +305,7 @@ impl Merged {
                     Measure::Rate => step_seconds,
                     _ => 1.0,
                 };
-                let result = |count: u64| vec![(count > 0).then_some(count as f64 / divisor)];
+                let result = |count: f64| vec![Some(count / divisor)];
                 counts.into_iter().map(result).collect()
             }
             (Self::Folded(Cells::Totals(totals)), Measure::OverTime { function, .. }) => {
@@ -336,11 +342,11 @@ impl Parts {
 
 impl Total {
     fn result(&self, function: OverTimeFunction) -> Option<f64> {
-        (self.count > 0).then_some(match function {
+        (self.count > 0.0).then_some(match function {
             OverTimeFunction::Min => self.min,
             OverTimeFunction::Max => self.max,
             OverTimeFunction::Sum => self.sum,
-            OverTimeFunction::Avg => self.sum / self.count as f64,
+            OverTimeFunction::Avg => self.sum / self.count,
         })
     }
 }

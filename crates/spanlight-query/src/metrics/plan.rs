@@ -1,9 +1,11 @@
 //! A metrics query compiled: whose spans, what is measured of them, and by what they are grouped.
 
+use spanlight_store::ScanColumns;
 use spanlight_traceql::ast::{
-    Field, Intrinsic, Located, MetricsFunction, MetricsNode, OverTimeFunction, Query, Root,
+    Field, Intrinsic, Located, MetricsFunction, OverTimeFunction, Pipeline,
 };
 
+use super::compare::Compare;
 use crate::error::Unsupported;
 use crate::plan::{Plan, Spansets, Stage};
 use crate::predicate::{Filter, is_trace_level};
@@ -11,11 +13,15 @@ use crate::predicate::{Filter, is_trace_level};
 /// A compiled metrics query.
 #[derive(Debug)]
 pub(crate) struct MetricsPlan {
+    /// The function's.
+    pub(crate) name: &'static str,
     /// Its fields are those of the measure and the groups, too.
     pub(crate) plan: Plan,
     pub(crate) selection: Selection,
     pub(crate) measure: Measure,
     pub(crate) by: Vec<By>,
+    /// Instead of a measure and groups.
+    pub(crate) compare: Option<Compare>,
 }
 
 /// How the spans are found.
@@ -23,8 +29,10 @@ pub(crate) struct MetricsPlan {
 pub(crate) enum Selection {
     /// Each span by itself, by this filter.
     Spans(Filter),
-    /// By the other spans of its trace.
+    /// By the other spans of its trace, and filters and relations alone.
     Traces,
+    /// By all that is known of its trace, as searches do.
+    Whole,
 }
 
 /// What is made of the spans of a cell.
@@ -59,105 +67,97 @@ pub(crate) struct By {
     pub(crate) slot: usize,
     /// As in the query.
     pub(crate) label: String,
+    /// Not the value, but the least power of two that it does not exceed.
+    pub(crate) is_bucket: bool,
 }
 
+/// The label of a histogram's series.
+const BUCKET: &str = "__bucket";
+
 impl MetricsPlan {
-    pub(crate) fn compile(query: &Query) -> Result<Self, Unsupported> {
-        let metrics = match &query.root {
-            Root::Metrics(metrics) => metrics,
-            Root::Search(_) => {
-                return Err(Unsupported {
-                    message: "this is a search, and metrics need a function",
-                    hint: "end it with one, as in { } | rate()",
-                    position: 0..0,
-                });
-            }
-        };
-        let MetricsNode::Series {
-            pipeline,
-            function,
-            by,
-        } = &metrics.node
-        else {
-            return Err(Unsupported {
-                message: "arithmetic and stages after a metrics function are not supported yet",
-                hint: "ask for one function, as in { } | rate() by (name)",
-                position: metrics.position.clone(),
-            });
-        };
+    pub(crate) fn compile(
+        pipeline: &Pipeline,
+        function: &MetricsFunction,
+        by: &[Located<Field>],
+    ) -> Result<Self, Unsupported> {
         let mut plan = Plan::of_pipeline(pipeline)?;
-        let measure = measure(function, &mut plan)?;
-        let by = by.iter().map(|field| {
-            Ok(By {
-                slot: slot(field, &mut plan)?,
-                label: field.node.to_string(),
-            })
+        let measure = measure(function, &mut plan);
+        let compare = Compare::compile(function, &mut plan);
+        let by = by.iter().map(|field| By {
+            slot: plan.fields.slot(&field.node),
+            label: field.node.to_string(),
+            is_bucket: false,
         });
-        let by = by.collect::<Result<_, _>>()?;
-        let selection = selection(&plan);
-        let selection = selection.ok_or_else(|| Unsupported {
-            message: "metrics of aggregates, groups and fields of the whole trace are not supported yet",
-            hint: "select spans by filters and relations between them",
-            position: metrics.position.clone(),
-        })?;
+        let mut by: Vec<By> = by.collect();
+        if let MetricsFunction::HistogramOverTime { field } = function {
+            by.push(By {
+                slot: plan.fields.slot(&field.node),
+                label: BUCKET.to_owned(),
+                is_bucket: true,
+            });
+        }
         Ok(Self {
+            name: function.as_str(),
+            selection: selection(&plan),
             plan,
-            selection,
             measure,
             by,
+            compare,
         })
     }
 }
 
 impl MetricsPlan {
+    /// The columns of the fields, and what says how many spans each stands for where that counts.
+    pub(crate) fn columns(&self) -> ScanColumns {
+        let is_extreme = matches!(
+            self.measure,
+            Measure::OverTime {
+                function: OverTimeFunction::Min | OverTimeFunction::Max,
+                ..
+            }
+        );
+        ScanColumns {
+            trace_state: !is_extreme,
+            ..self.plan.fields.columns()
+        }
+    }
+
     /// Whether what is measured is in nanoseconds.
     pub(crate) fn measures_durations(&self) -> bool {
         self.measure.slot().is_some_and(|slot| {
             matches!(
                 self.plan.fields.get(slot),
-                Field::Intrinsic(Intrinsic::Duration | Intrinsic::EventTimeSinceStart)
+                Field::Intrinsic(
+                    Intrinsic::Duration | Intrinsic::TraceDuration | Intrinsic::EventTimeSinceStart
+                )
             )
         })
     }
 }
 
-fn measure(function: &Located<MetricsFunction>, plan: &mut Plan) -> Result<Measure, Unsupported> {
-    Ok(match &function.node {
-        MetricsFunction::CountOverTime => Measure::Count,
+fn measure(function: &MetricsFunction, plan: &mut Plan) -> Measure {
+    match function {
         MetricsFunction::Rate => Measure::Rate,
+        // Of a histogram, the buckets are groups.
+        MetricsFunction::CountOverTime
+        | MetricsFunction::HistogramOverTime { .. }
+        | MetricsFunction::Compare { .. } => Measure::Count,
         MetricsFunction::OverTime { function, field } => Measure::OverTime {
             function: *function,
-            slot: slot(field, plan)?,
+            slot: plan.fields.slot(&field.node),
         },
         MetricsFunction::QuantileOverTime { field, quantiles } => Measure::Quantiles {
-            slot: slot(field, plan)?,
+            slot: plan.fields.slot(&field.node),
             quantiles: quantiles.clone(),
         },
-        MetricsFunction::HistogramOverTime { .. } | MetricsFunction::Compare { .. } => {
-            return Err(Unsupported {
-                message: "this metrics function is not supported yet",
-                hint: "use rate, count_over_time, min, max, avg, sum or quantile_over_time",
-                position: function.position.clone(),
-            });
-        }
-    })
-}
-
-fn slot(field: &Located<Field>, plan: &mut Plan) -> Result<usize, Unsupported> {
-    if is_trace_level(&field.node) {
-        return Err(Unsupported {
-            message: "fields of the whole trace are not supported in metrics yet",
-            hint: "use a field of the span or of its resource",
-            position: field.position.clone(),
-        });
     }
-    Ok(plan.fields.slot(&field.node))
 }
 
-/// `None` when the pipeline has what neither way can do.
-fn selection(plan: &Plan) -> Option<Selection> {
+/// The cheapest way that can do it.
+fn selection(plan: &Plan) -> Selection {
     if plan.fields.iter().any(is_trace_level) {
-        return None;
+        return Selection::Whole;
     }
     let spansets = plan.stages.iter().map(|stage| match stage {
         Stage::Spansets(spansets) => Some(spansets),
@@ -167,20 +167,20 @@ fn selection(plan: &Plan) -> Option<Selection> {
         | Stage::Order { .. }
         | Stage::Keep { .. } => None,
     });
-    let spansets = spansets.collect::<Option<Vec<_>>>()?;
+    let Some(spansets) = spansets.collect::<Option<Vec<_>>>() else {
+        return Selection::Whole;
+    };
     let filters = spansets.iter().map(|spansets| match spansets {
         Spansets::Filter(filter) => Some(plan.filters[*filter].clone()),
         _ => None,
     });
     if let Some(filters) = filters.collect::<Option<Vec<_>>>() {
-        return Filter::all(filters)
-            .map(Selection::Spans)
-            .or(Some(Selection::Traces));
+        return Filter::all(filters).map_or(Selection::Traces, Selection::Spans);
     }
-    spansets
-        .iter()
-        .all(|spansets| is_relational(spansets))
-        .then_some(Selection::Traces)
+    match spansets.iter().all(|spansets| is_relational(spansets)) {
+        true => Selection::Traces,
+        false => Selection::Whole,
+    }
 }
 
 /// Whether it is made of filters and relations between them alone.

@@ -19,6 +19,8 @@ pub(crate) struct Fact {
     pub(crate) hits: u64,
     pub(crate) cell: u32,
     pub(crate) sample: Sample,
+    /// How many spans it stands for.
+    pub(crate) weight: f64,
 }
 
 /// The spans share an id, or their parents lead back to them.

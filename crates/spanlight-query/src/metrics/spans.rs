@@ -15,6 +15,7 @@ use super::measure::{Cells, Sample, sample};
 use super::plan::MetricsPlan;
 use super::repeats::{Repeated, TraceKey};
 use super::traces::id_at;
+use super::weights::Weights;
 use crate::load::MemoryFull;
 use crate::parallel::Worker;
 use crate::predicate::{Bound, Filter};
@@ -28,6 +29,8 @@ pub(crate) struct Record {
     /// [`NO_CELL`] where the record does not count.
     pub(crate) cell: u32,
     pub(crate) sample: Sample,
+    /// How many spans it stands for.
+    pub(crate) weight: f64,
 }
 
 /// What one worker finds.
@@ -88,6 +91,7 @@ impl SpanWorker {
         let columns = &bound.columns;
         let mut counted = rows.iter().zip(cells).peekable();
         let slot = self.plan.measure.slot();
+        let weights = Weights::of(columns);
         self.records
             .extend((0..columns.start_times.len()).map(|row| {
                 let cell = counted.next_if(|(counted, _)| **counted as usize == row);
@@ -100,6 +104,7 @@ impl SpanWorker {
                         NO_CELL => Sample::Nothing,
                         _ => sample(bound, slot, row),
                     },
+                    weight: weights.at(row),
                 }
             }));
     }

@@ -4,9 +4,12 @@ use rustc_hash::FxHashMap;
 use spanlight_model::AnyValue;
 
 use super::groups::{GroupValue, Groups, Intervals, NO_CELL};
+use super::lines::{Labels, Line, Lines};
 use super::measure::{Cells, Merged, Sample, Sought};
 use super::plan::{By, Measure, MetricsPlan};
-use super::{Point, Series};
+
+/// The label of quantiles.
+const QUANTILE: &str = "p";
 
 /// The groups and cells of all workers.
 #[derive(Debug)]
@@ -67,9 +70,9 @@ impl Table {
         });
     }
 
-    pub(crate) fn add(&mut self, cell: u32, sample: Sample) {
+    pub(crate) fn add(&mut self, cell: u32, sample: Sample, weight: f64) {
         if cell != NO_CELL {
-            self.merged.add_sample(cell, sample);
+            self.merged.add_sample(cell, sample, weight);
         }
     }
 
@@ -88,7 +91,9 @@ impl Table {
         self.merged.add(cells, |cell| cell);
     }
 
-    pub(crate) fn series(self, plan: &MetricsPlan, intervals: &Intervals) -> Vec<Series> {
+    pub(crate) fn lines(self, plan: &MetricsPlan, intervals: &Intervals) -> Lines {
+        // Where spans are counted, none is zero.
+        let counts = matches!(self.measure, Measure::Count | Measure::Rate);
         let in_seconds = plan.measures_durations();
         let results = self
             .merged
@@ -97,40 +102,38 @@ impl Table {
             Measure::Quantiles { quantiles, .. } => quantiles,
             _ => &[],
         };
-        let mut series = Vec::new();
+        let quantile = |number: usize| {
+            let quantile = quantiles.get(number)?;
+            Some((QUANTILE.to_owned(), Some(AnyValue::Double(*quantile))))
+        };
+        let mut lines = Lines {
+            name: plan.name.to_owned(),
+            ..Lines::default()
+        };
         for (labels, cells) in self.labels.iter().zip(results.chunks(self.intervals)) {
             for number in 0..quantiles.len().max(1) {
-                let points: Vec<Point> = cells
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(interval, values)| {
-                        Some(Point {
-                            start_time_unix_nano: intervals.start_of(interval),
-                            value: (*values.get(number)?)?,
-                        })
-                    })
-                    .collect();
-                if points.is_empty() {
+                let value = |cell: &Vec<Option<f64>>| cell.get(number).copied().flatten();
+                let values = cells.iter().map(|cell| value(cell).unwrap_or(f64::NAN));
+                let values: Vec<f64> = values.collect();
+                // Groups may have been met of which no span counts in the end; of everything, that is an answer.
+                let is_nothing = |value: &f64| value.is_nan() || *value == 0.0 && counts;
+                if !plan.by.is_empty() && values.iter().all(is_nothing) {
                     continue;
                 }
                 let by = plan.by.iter().zip(labels);
-                let mut labels: Vec<_> = by
+                let mut labels: Labels = by
                     .map(|(by, value)| (by.label.clone(), value.to_any()))
                     .collect();
-                if let Some(&quantile) = quantiles.get(number)
-                    && quantiles.len() > 1
-                {
-                    labels.push(("p".to_owned(), Some(AnyValue::Double(quantile))));
+                if quantiles.len() > 1 {
+                    labels.extend(quantile(number));
                 }
-                series.push(Series { labels, points });
+                lines.list.push(Line::new(labels, values));
             }
         }
-        series.sort_by_cached_key(|series| {
-            let labels = series.labels.iter();
-            labels
-                .map(|(_, value)| value.as_ref().map(AnyValue::to_json))
-                .collect::<Vec<_>>()
-        });
-        series
+        if quantiles.len() == 1 {
+            lines.common.extend(quantile(0));
+        }
+        lines.sort();
+        lines
     }
 }

@@ -17,6 +17,7 @@ use super::measure::{Cells, Sample, sample};
 use super::plan::MetricsPlan;
 use super::relate::{Fact, Relations, may_match};
 use super::repeats::{Repeated, TraceKey};
+use super::weights::Weights;
 use crate::load::MemoryFull;
 use crate::parallel::Worker;
 use crate::plan::filter_bit;
@@ -85,7 +86,8 @@ impl TraceWorker {
             let facts = std::mem::take(&mut self.open);
             let cells = &mut self.cells;
             let found = self.relations.select(&self.plan.plan, &facts, |at| {
-                cells.add_sample(facts[at].cell, facts[at].sample);
+                let fact = &facts[at];
+                cells.add_sample(fact.cell, fact.sample, fact.weight);
             });
             if found.is_err() {
                 self.again.insert(TraceId(trace.to_be_bytes()));
@@ -157,7 +159,12 @@ impl Worker for TraceWorker {
             if self.repeated.contains(&(trace as TraceKey)) {
                 self.again.insert(TraceId(trace.to_be_bytes()));
             } else if !is_whole || may_match(&plan.plan.needs, &hits[from..to]) {
-                let fact = |row| facts.at(row, hits[row], cells[row], measured(row));
+                let fact = |row| Fact {
+                    hits: hits[row],
+                    cell: cells[row],
+                    sample: measured(row),
+                    ..facts.at(row)
+                };
                 self.open.extend((from..to).map(fact));
                 if !self.streamed {
                     self.keep(trace);
@@ -177,10 +184,11 @@ impl Worker for TraceWorker {
     }
 }
 
-/// The ids of spans as numbers.
+/// What is known of spans without the query.
 struct Facts<'a> {
     span_ids: &'a [u8],
     parents: &'a arrow_array::FixedSizeBinaryArray,
+    weights: Weights<'a>,
 }
 
 impl<'a> Facts<'a> {
@@ -188,10 +196,11 @@ impl<'a> Facts<'a> {
         Self {
             span_ids: columns.span_ids.value_data(),
             parents: columns.parent_span_ids,
+            weights: Weights::of(columns),
         }
     }
 
-    fn at(&self, row: usize, hits: u64, cell: u32, sample: Sample) -> Fact {
+    fn at(&self, row: usize) -> Fact {
         let id = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_be_bytes);
         let parent = match self.parents.is_valid(row) {
             true => id(self.parents.value(row)),
@@ -200,9 +209,10 @@ impl<'a> Facts<'a> {
         Fact {
             span_id: id(&self.span_ids[row * 8..][..8]),
             parent,
-            hits,
-            cell,
-            sample,
+            hits: 0,
+            cell: NO_CELL,
+            sample: Sample::Nothing,
+            weight: self.weights.at(row),
         }
     }
 }
@@ -219,7 +229,7 @@ pub(crate) fn id_at(ids: &[u8], row: usize) -> u128 {
 pub(crate) fn join(
     plan: &MetricsPlan,
     mut fragments: Vec<Fragment>,
-    mut count: impl FnMut(u32, Sample),
+    mut count: impl FnMut(&Fact),
 ) -> BTreeSet<TraceId> {
     let mut again = BTreeSet::new();
     fragments.sort_by_key(|it| it.trace);
@@ -227,7 +237,7 @@ pub(crate) fn join(
     for pieces in fragments.chunk_by(|one, two| one.trace == two.trace) {
         let facts: Vec<Fact> = pieces.iter().map(|piece| piece.fact).collect();
         let found = relations.select(&plan.plan, &facts, |at| {
-            count(facts[at].cell, facts[at].sample);
+            count(&facts[at]);
         });
         if found.is_err() {
             again.insert(TraceId(pieces[0].trace.to_be_bytes()));

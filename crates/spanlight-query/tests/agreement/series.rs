@@ -32,6 +32,8 @@ pub(super) struct Question {
 /// additions does not matter.
 type Answer = BTreeMap<String, BTreeMap<i64, String>>;
 
+type Labels = Vec<(String, Option<AnyValue>)>;
+
 const LABELS: [&str; 10] = [
     "name",
     "kind",
@@ -108,9 +110,7 @@ pub(super) fn expected(traces: &[Trace], question: &Question) -> Answer {
             if !question.range.contains(&start) {
                 continue;
             }
-            // Intervals begin at multiples of the step since 1970.
-            let since_1970 = EPOCH / MILLI + start;
-            let interval = start - since_1970.rem_euclid(question.step);
+            let interval = interval(start, question);
             let labels = by.iter().map(|field| {
                 let shown = match trace.value_of(&expression(field), span) {
                     Value::Nil => None,
@@ -127,6 +127,17 @@ pub(super) fn expected(traces: &[Trace], question: &Question) -> Answer {
         }
     }
     let mut answer = Answer::new();
+    if counts(&function.node) {
+        if by.is_empty() {
+            answer.insert(format!("{:?}", Labels::new()), BTreeMap::new());
+        }
+        for (labels, _) in cells.keys() {
+            answer.insert(labels.clone(), BTreeMap::new());
+        }
+        for points in answer.values_mut() {
+            points.extend(intervals(question).map(|start| (start, format!("{:.6}", 0.0))));
+        }
+    }
     for ((labels, interval), values) in cells {
         if let Some(value) = fold(&function.node, &values, question.step) {
             let points = answer.entry(labels).or_default();
@@ -134,6 +145,25 @@ pub(super) fn expected(traces: &[Trace], question: &Question) -> Answer {
         }
     }
     answer
+}
+
+/// Where there is no span, there are none: zero.
+fn counts(function: &MetricsFunction) -> bool {
+    matches!(
+        function,
+        MetricsFunction::Rate | MetricsFunction::CountOverTime
+    )
+}
+
+/// The start of the interval of a time: a multiple of the step since 1970.
+fn interval(time: i64, question: &Question) -> i64 {
+    time - (EPOCH / MILLI + time).rem_euclid(question.step)
+}
+
+fn intervals(question: &Question) -> impl Iterator<Item = i64> {
+    let first = interval(question.range.start, question);
+    let starts = (0..).map(move |number| first + number * question.step);
+    starts.take_while(|start| *start < question.range.end)
 }
 
 /// Lists are shown as text.
@@ -191,7 +221,8 @@ pub(super) async fn answer(loaded: &Loaded, question: &Question) -> Option<Answe
     let request = MetricsRequest {
         query: question.query.clone(),
         time_range: time(question.range.start)..time(question.range.end),
-        step: Duration::from_millis(question.step as u64),
+        step: Some(Duration::from_millis(question.step as u64)),
+        ..MetricsRequest::default()
     };
     let found = match loaded.engine.metrics(request).await {
         Ok(found) => found,

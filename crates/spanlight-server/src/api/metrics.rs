@@ -51,7 +51,8 @@ fn request(parameters: &Parameters) -> Result<MetricsRequest, Failure> {
     Ok(MetricsRequest {
         query: parameters.get("q").unwrap_or_default().to_owned(),
         time_range: start..end,
-        step,
+        step: Some(step),
+        ..MetricsRequest::default()
     })
 }
 

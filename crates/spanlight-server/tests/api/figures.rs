@@ -31,6 +31,10 @@ async fn metrics_are_series_of_samples() {
             [
               1699999980.0,
               1.0
+            ],
+            [
+              1700000040.0,
+              0.0
             ]
           ]
         },
@@ -43,6 +47,10 @@ async fn metrics_are_series_of_samples() {
             [
               1699999980.0,
               2.0
+            ],
+            [
+              1700000040.0,
+              0.0
             ]
           ]
         }

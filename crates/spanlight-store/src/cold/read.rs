@@ -344,8 +344,8 @@ impl Part {
             table::STATUS_CODE => columns.status,
             table::STATUS_MESSAGE => columns.status_message,
             table::RECEIVED_AT_UNIX_NANO => columns.received_at,
-            table::TRACE_STATE
-            | table::FLAGS
+            table::TRACE_STATE => columns.trace_state,
+            table::FLAGS
             | table::DROPPED_ATTRIBUTES_COUNT
             | table::DROPPED_EVENTS_COUNT
             | table::DROPPED_LINKS_COUNT => columns.details,

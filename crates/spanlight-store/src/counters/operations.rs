@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use spanlight_model::{SpanColumns, SpanKind, StatusCode};
+use spanlight_model::{SpanColumns, SpanKind, StatusCode, sampling};
 
+use super::Place;
 use super::histogram::DurationHistogram;
-use super::{Place, weight};
 
 /// Operations that are told apart. Beyond, spans count for [`OTHER`]: names that are all different, such as paths with
 /// ids in them, may not fill the memory.
@@ -73,7 +73,7 @@ impl Operations {
                 .entry(codes)
                 .or_insert_with(|| self.position(columns, row));
             let counts = &mut self.counts[position].1;
-            let weight = weight::of_trace_state(columns.trace_states.value(row));
+            let weight = sampling::weight(columns.trace_states.value(row));
             counts.spans += 1;
             counts.calls += weight;
             if columns.status_codes.value(row) == StatusCode::Error as i8 {

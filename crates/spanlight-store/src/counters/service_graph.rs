@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use arrow_array::FixedSizeBinaryArray;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use spanlight_model::{SpanColumns, SpanId, SpanKind, StatusCode, TraceId, Value};
+use spanlight_model::{SpanColumns, SpanId, SpanKind, StatusCode, TraceId, Value, sampling};
 
+use super::Place;
 use super::histogram::DurationHistogram;
 use super::waiting::{Key, Side, Waiting};
-use super::{Place, weight};
 
 /// Pairs of services that are told apart; calls beyond count as unmatched.
 const CALLS_MAX: usize = 10_000;
@@ -255,7 +255,7 @@ fn side(columns: &SpanColumns<'_>, row: usize) -> Side {
         service_name: columns.service_name(row).unwrap_or_default().to_owned(),
         kind: kind(columns, row) as u8,
         failed: columns.status_codes.value(row) == StatusCode::Error as i8,
-        weight: weight::of_trace_state(columns.trace_states.value(row)),
+        weight: sampling::weight(columns.trace_states.value(row)),
         duration_nano: end.saturating_sub(start),
         received_at_unix_nano: columns.received_at.value(row),
         matched: false,

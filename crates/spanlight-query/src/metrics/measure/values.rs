@@ -15,22 +15,28 @@ pub(crate) struct CellValues {
     short: Vec<u32>,
     /// All others, as keys of the same order: durations as they are, numbers by [`key_of_number`].
     long: Vec<u64>,
+    /// Keys of spans that stand for several, and for how many.
+    weighted: Vec<(u64, f64)>,
     /// Numbers differ from durations in how their keys are dealt to buckets.
     are_numbers: bool,
     /// Values that are not kept: how many are in each bucket, from this one on.
     first_bucket: u32,
-    counts: Vec<u64>,
+    counts: Vec<f64>,
 }
 
 impl CellValues {
-    pub(crate) fn push(&mut self, sample: Sample) {
-        match sample {
-            Sample::Duration(nanos) => self.push_duration(nanos),
-            Sample::Number(number) if !number.is_nan() => {
-                self.are_numbers = true;
-                self.long.push(key_of_number(number));
-            }
-            _ => {}
+    pub(crate) fn push(&mut self, sample: Sample, weight: f64) {
+        let is_number = matches!(sample, Sample::Number(_));
+        let key = match sample {
+            Sample::Duration(nanos) if weight == 1.0 => return self.push_duration(nanos),
+            Sample::Duration(nanos) => nanos,
+            Sample::Number(number) if !number.is_nan() => key_of_number(number),
+            _ => return,
+        };
+        self.are_numbers |= is_number;
+        match weight == 1.0 {
+            true => self.long.push(key),
+            false => self.weighted.push((key, weight)),
         }
     }
 
@@ -44,6 +50,7 @@ impl CellValues {
     pub(crate) fn byte_size(&self) -> usize {
         self.short.capacity() * size_of::<u32>()
             + (self.long.capacity() + self.counts.capacity()) * size_of::<u64>()
+            + self.weighted.capacity() * size_of::<(u64, f64)>()
     }
 
     /// Counts the values, and lets go of them.
@@ -52,9 +59,10 @@ impl CellValues {
             std::mem::take(&mut self.short),
             std::mem::take(&mut self.long),
         );
-        for key in keys(&short, &long) {
+        let weighted = std::mem::take(&mut self.weighted);
+        for (key, weight) in keys(&short, &long, &weighted) {
             let bucket = bucket_of(key, self.are_numbers);
-            self.count(bucket);
+            self.count(bucket, weight);
         }
     }
 
@@ -63,37 +71,44 @@ impl CellValues {
         !self.counts.is_empty()
     }
 
-    fn count(&mut self, bucket: u32) {
+    fn count(&mut self, bucket: u32, weight: f64) {
         if self.counts.is_empty() {
             self.first_bucket = bucket;
         }
         if bucket < self.first_bucket {
             let missing = (self.first_bucket - bucket) as usize;
-            self.counts.splice(0..0, std::iter::repeat_n(0, missing));
+            self.counts.splice(0..0, std::iter::repeat_n(0.0, missing));
             self.first_bucket = bucket;
         }
         let at = (bucket - self.first_bucket) as usize;
         if at >= self.counts.len() {
-            self.counts.resize(at + 1, 0);
+            self.counts.resize(at + 1, 0.0);
         }
-        self.counts[at] += 1;
+        self.counts[at] += weight;
     }
 
     /// How many values are in which buckets.
-    fn buckets(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+    fn buckets(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
         let counted = (self.first_bucket..).zip(self.counts.iter().copied());
-        let kept = self.keys().map(|key| (bucket_of(key, self.are_numbers), 1));
-        counted.filter(|(_, count)| *count > 0).chain(kept)
+        let bucket = |(key, weight)| (bucket_of(key, self.are_numbers), weight);
+        let kept = self.keys().map(bucket);
+        counted.filter(|(_, count)| *count > 0.0).chain(kept)
     }
 
-    fn keys(&self) -> impl Iterator<Item = u64> + '_ {
-        keys(&self.short, &self.long)
+    /// Each with its weight.
+    fn keys(&self) -> impl Iterator<Item = (u64, f64)> + '_ {
+        keys(&self.short, &self.long, &self.weighted)
     }
 }
 
-fn keys<'a>(short: &'a [u32], long: &'a [u64]) -> impl Iterator<Item = u64> + 'a {
-    let short = short.iter().map(|&key| u64::from(key));
-    short.chain(long.iter().copied())
+fn keys<'a>(
+    short: &'a [u32],
+    long: &'a [u64],
+    weighted: &'a [(u64, f64)],
+) -> impl Iterator<Item = (u64, f64)> + 'a {
+    let short = short.iter().map(|&key| (u64::from(key), 1.0));
+    let long = long.iter().map(|&key| (key, 1.0));
+    short.chain(long).chain(weighted.iter().copied())
 }
 
 /// For each cell, the buckets of which values are sought.
@@ -152,8 +167,8 @@ fn bucket_of(key: u64, is_number: bool) -> u32 {
 }
 
 /// How many values are in which buckets, in order, and how many there are.
-fn counts_of<'a>(parts: impl Iterator<Item = &'a CellValues>) -> (BTreeMap<u32, u64>, u64) {
-    let (mut counts, mut all) = (BTreeMap::new(), 0);
+fn counts_of<'a>(parts: impl Iterator<Item = &'a CellValues>) -> (BTreeMap<u32, f64>, f64) {
+    let (mut counts, mut all) = (BTreeMap::new(), 0.0);
     for (bucket, count) in parts.flat_map(CellValues::buckets) {
         *counts.entry(bucket).or_default() += count;
         all += count;
@@ -161,16 +176,19 @@ fn counts_of<'a>(parts: impl Iterator<Item = &'a CellValues>) -> (BTreeMap<u32, 
     (counts, all)
 }
 
-/// The bucket of a rank, and the rank within it.
-fn bucket_of_rank(counts: &BTreeMap<u32, u64>, rank: u64) -> Option<(u32, u64)> {
-    let mut left = rank;
-    for (&bucket, &count) in counts {
-        if left < count {
-            return Some((bucket, left));
+/// Of pairs in order, the first with which so many are reached, and how many are left to reach before it.
+fn reached<T>(pairs: impl IntoIterator<Item = (T, f64)>, wanted: f64) -> Option<(T, f64)> {
+    let (mut before, mut last) = (0.0, None);
+    for (item, count) in pairs {
+        let found = (item, wanted - before);
+        before += count;
+        if before >= wanted {
+            return Some(found);
         }
-        left -= count;
+        // Sums of fractions may fall short of the whole.
+        last = Some(found);
     }
-    None
+    last
 }
 
 /// The buckets that the quantiles lie in.
@@ -179,8 +197,10 @@ pub(super) fn buckets_of<'a>(
     quantiles: &[f64],
 ) -> Box<[u32]> {
     let (counts, all) = counts_of(parts);
-    let bucket = |&quantile: &f64| bucket_of_rank(&counts, rank_of(quantile, all)?);
-    let buckets = quantiles.iter().filter_map(bucket);
+    let counts = || counts.iter().map(|(bucket, count)| (*bucket, *count));
+    let buckets = quantiles
+        .iter()
+        .filter_map(|quantile| reached(counts(), quantile * all));
     buckets.map(|(bucket, _)| bucket).collect()
 }
 
@@ -191,17 +211,28 @@ pub(super) fn sought_quantile<'a>(
     quantile: f64,
 ) -> Option<u64> {
     let (counts, all) = counts_of(counted);
-    let (bucket, rank) = bucket_of_rank(&counts, rank_of(quantile, all)?)?;
+    let (bucket, wanted) = reached(counts, quantile * all)?;
     let in_bucket = known.flat_map(|part| {
         let are_numbers = part.are_numbers;
         part.keys()
-            .filter(move |&key| bucket_of(key, are_numbers) == bucket)
+            .filter(move |(key, _)| bucket_of(*key, are_numbers) == bucket)
     });
-    nth(in_bucket.collect(), usize::try_from(rank).ok()?)
+    weighted_quantile(in_bucket.collect(), wanted)
 }
 
-/// The key at a quantile.
+/// The key with which so many are reached.
+fn weighted_quantile(mut keys: Vec<(u64, f64)>, wanted: f64) -> Option<u64> {
+    keys.sort_unstable_by_key(|(key, _)| *key);
+    reached(keys, wanted).map(|(key, _)| key)
+}
+
+/// The key at a quantile: the least that at least this part of all does not exceed.
 pub(super) fn quantile_of(parts: &[&CellValues], quantile: f64) -> Option<u64> {
+    if parts.iter().any(|part| !part.weighted.is_empty()) {
+        let keys: Vec<(u64, f64)> = parts.iter().flat_map(|part| part.keys()).collect();
+        let all: f64 = keys.iter().map(|(_, weight)| weight).sum();
+        return weighted_quantile(keys, quantile * all);
+    }
     let short: Vec<&[u32]> = parts.iter().map(|it| &it.short[..]).collect();
     let long: Vec<&[u64]> = parts.iter().map(|it| &it.long[..]).collect();
     let shorter: usize = short.iter().map(|part| part.len()).sum();
@@ -308,6 +339,31 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_stands_for_several_counts_as_often() {
+        let mut cell = CellValues::default();
+        cell.push(Sample::Duration(10), 1.0);
+        cell.push(Sample::Duration(20), 2.5);
+        cell.push(Sample::Duration(30), 1.0);
+        for condensed in [false, true] {
+            for (quantile, expected) in [(0.0, 10), (0.2, 10), (0.25, 20), (0.7, 20), (0.9, 30)] {
+                let mut counted = CellValues::default();
+                counted.push(Sample::Duration(10), 1.0);
+                counted.push(Sample::Duration(20), 2.5);
+                counted.push(Sample::Duration(30), 1.0);
+                let found = match condensed {
+                    false => quantile_of(&[&counted], quantile),
+                    true => {
+                        counted.condense();
+                        let parts = [&counted].into_iter();
+                        sought_quantile(parts, [&cell].into_iter(), quantile)
+                    }
+                };
+                assert_eq!(found, Some(expected), "{quantile}");
+            }
+        }
+    }
+
+    #[test]
     fn values_that_were_counted_are_found_again() {
         let mut state = 3_u64;
         let mut next = || {
@@ -321,7 +377,7 @@ mod tests {
         for samples in [durations, numbers.collect()] {
             let keep = |samples: &[Sample]| {
                 let mut kept = CellValues::default();
-                samples.iter().for_each(|&sample| kept.push(sample));
+                samples.iter().for_each(|&sample| kept.push(sample, 1.0));
                 kept
             };
             let (one, two) = samples.split_at(1_234);
@@ -335,7 +391,7 @@ mod tests {
                 let sought = Sought::new(vec![buckets]);
                 let mut found = CellValues::default();
                 for &sample in one.iter().filter(|sample| sought.has(0, **sample)) {
-                    found.push(sample);
+                    found.push(sample, 1.0);
                 }
                 let kept = found.short.len() + found.long.len();
                 assert!(kept < 2_000, "{kept} of {}", one.len());

@@ -1,8 +1,9 @@
-//! How many spans a span stands for.
+//! How many spans a span stands for, where not all were sent.
 
 /// The weight that OpenTelemetry's consistent probability sampling gives a span: `ot=th:HEX` in its trace state is the
 /// threshold below which spans were not sent, as a fraction of 2^56 without trailing zeros. One where there is none.
-pub(super) fn of_trace_state(trace_state: &str) -> f64 {
+#[must_use]
+pub fn weight(trace_state: &str) -> f64 {
     threshold(trace_state).map_or(1.0, |threshold| {
         let all = (1_u64 << 56) as f64;
         all / (all - threshold as f64)
@@ -33,7 +34,7 @@ mod tests {
 
     #[test]
     fn the_threshold_says_what_a_span_stands_for() {
-        for (trace_state, weight) in [
+        for (trace_state, expected) in [
             ("", 1.0),
             ("vendor=1", 1.0),
             ("ot=th:0", 1.0),
@@ -43,7 +44,7 @@ mod tests {
             ("ot=th:xyz", 1.0),
             ("ot=th:123456789abcdef", 1.0),
         ] {
-            assert_eq!(of_trace_state(trace_state), weight, "{trace_state}");
+            assert_eq!(weight(trace_state), expected, "{trace_state}");
         }
     }
 }

@@ -1,0 +1,466 @@
+//! `compare`: of which values of which attributes the selected spans have more than the others.
+//!
+//! For each value, and for each attribute as a whole, the spans that have it are counted, those of the selection apart
+//! from the rest, the baseline. An attribute of too many values is given up: what nearly each span has for itself
+//! alone tells nothing, and would take the memory.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::Array as _;
+use datafusion::execution::memory_pool::MemoryReservation;
+use rustc_hash::FxHashMap;
+use spanlight_model::convention::SERVICE_NAME;
+use spanlight_model::{AnyValue, AttributeType, Attributes};
+use spanlight_store::{AttributeKeys, ScanColumns};
+use spanlight_traceql::ast::{
+    Attribute, AttributeScope, Field, FieldExpression, Intrinsic, MetricsFunction,
+};
+
+use super::Pass;
+use super::groups::{GroupValue, Intervals, Values, codes};
+use super::lines::{Labels, Line, Lines};
+use super::plan::MetricsPlan;
+use super::rows::Sink;
+use super::weights::Weights;
+use crate::error::QueryError;
+use crate::load::MemoryFull;
+use crate::plan::Plan;
+use crate::predicate::{Bound, Filter, Scalar};
+
+/// Values of an attribute that are shown where the query does not say how many.
+const TOP: u32 = 10;
+
+/// Values of an attribute, at most.
+const VALUES_MAX: usize = 10_000;
+
+/// Numbers that the values of all attributes may have together.
+const CELLS_MAX: usize = 2 << 20;
+
+/// What beside attributes is compared. Not what nearly each span has for itself: ids and times.
+const INTRINSICS: [Intrinsic; 9] = [
+    Intrinsic::Name,
+    Intrinsic::Kind,
+    Intrinsic::Status,
+    Intrinsic::StatusMessage,
+    Intrinsic::RootName,
+    Intrinsic::RootServiceName,
+    Intrinsic::SpanChildCount,
+    Intrinsic::InstrumentationName,
+    Intrinsic::InstrumentationVersion,
+];
+
+// Labels of the series.
+const TYPE: &str = "__meta_type";
+const ERROR: &str = "__meta_error";
+const TOO_MANY: &str = "__too_many_values__";
+
+/// What is compared with what.
+#[derive(Debug)]
+pub(crate) struct Compare {
+    selection: Filter,
+    /// The selected spans start in it.
+    window: Option<Range<i64>>,
+    /// How many values of an attribute are shown of each side.
+    top: usize,
+    /// The slots of [`INTRINSICS`].
+    slots: Vec<usize>,
+}
+
+impl Compare {
+    /// `None` for other functions.
+    pub(crate) fn compile(function: &MetricsFunction, plan: &mut Plan) -> Option<Self> {
+        let MetricsFunction::Compare {
+            selection,
+            top,
+            window,
+        } = function
+        else {
+            return None;
+        };
+        let selection: Option<&FieldExpression> = selection.as_deref();
+        let slot = |intrinsic: Intrinsic| plan.fields.slot(&Field::Intrinsic(intrinsic));
+        Some(Self {
+            slots: INTRINSICS.into_iter().map(slot).collect(),
+            selection: Filter::compile(selection, &mut plan.fields),
+            window: window.map(|(start, end)| start..end),
+            top: top.unwrap_or(TOP) as usize,
+        })
+    }
+
+    fn columns() -> ScanColumns {
+        ScanColumns {
+            status_message: true,
+            trace_state: true,
+            resource: AttributeKeys::All,
+            attributes: AttributeKeys::All,
+            scope: true,
+            ..ScanColumns::BASE
+        }
+    }
+}
+
+/// The values of an attribute that were met, and how many spans have each.
+#[derive(Debug, Default)]
+struct Tally {
+    values: Values,
+    /// By value, side and interval.
+    counts: Vec<f64>,
+    /// By side and interval: the spans that have any.
+    totals: Vec<f64>,
+    /// The values are not kept any more.
+    has_too_many: bool,
+}
+
+/// Counts values.
+pub(super) struct CompareSink {
+    plan: Arc<MetricsPlan>,
+    intervals: Intervals,
+    tallies: FxHashMap<Field, Tally>,
+}
+
+/// Rows that count, and where: side and interval in one number.
+struct Chosen<'r> {
+    rows: &'r [u32],
+    places: Vec<u32>,
+    weights: Vec<f64>,
+}
+
+impl Tally {
+    fn add(&mut self, code: u32, place: u32, weight: f64, places: usize) {
+        self.totals.resize(places, 0.0);
+        self.totals[place as usize] += weight;
+        if self.has_too_many {
+            return;
+        }
+        let at = code as usize * places + place as usize;
+        if self.counts.len() <= at {
+            self.counts.resize((code as usize + 1) * places, 0.0);
+        }
+        self.counts[at] += weight;
+    }
+
+    fn give_up(&mut self) {
+        self.has_too_many = true;
+        self.values = Values::default();
+        self.counts = Vec::new();
+    }
+
+    fn bound(&mut self) {
+        if self.values.len() > VALUES_MAX {
+            self.give_up();
+        }
+    }
+
+    fn merge(&mut self, other: &Self, places: usize) {
+        self.totals.resize(places, 0.0);
+        for (all, one) in self.totals.iter_mut().zip(&other.totals) {
+            *all += one;
+        }
+        if self.has_too_many || other.has_too_many {
+            return self.give_up();
+        }
+        let values = other.values.list().iter();
+        for (value, counts) in values.zip(other.counts.chunks(places)) {
+            let at = self.values.number(value) as usize * places;
+            let end = self.counts.len().max(at + places);
+            self.counts.resize(end, 0.0);
+            let all = self.counts[at..].iter_mut();
+            all.zip(counts).for_each(|(all, one)| *all += one);
+        }
+        self.bound();
+    }
+}
+
+impl CompareSink {
+    fn new(plan: &Arc<MetricsPlan>, intervals: Intervals) -> Self {
+        Self {
+            plan: Arc::clone(plan),
+            intervals,
+            tallies: FxHashMap::default(),
+        }
+    }
+
+    /// Two sides of so many intervals.
+    fn places(&self) -> usize {
+        2 * self.intervals.count()
+    }
+
+    fn tally(&mut self, field: Field) -> &mut Tally {
+        self.tallies.entry(field).or_default()
+    }
+
+    fn intrinsics(&mut self, slots: &[usize], bound: &Bound<'_>, chosen: &Chosen<'_>) {
+        let places = self.places();
+        for (intrinsic, &slot) in INTRINSICS.into_iter().zip(slots) {
+            let tally = self.tally(Field::Intrinsic(intrinsic));
+            let codes = codes(&mut tally.values, bound, slot, chosen.rows);
+            let blank = tally.values.list().iter().position(is_blank);
+            for (at, code) in codes.into_iter().enumerate() {
+                if Some(code as usize) != blank {
+                    tally.add(code, chosen.places[at], chosen.weights[at], places);
+                }
+            }
+            tally.bound();
+        }
+    }
+
+    fn own_attributes(&mut self, attributes: &Attributes<'_>, chosen: &Chosen<'_>) {
+        let places = self.places();
+        let mut by_key: Vec<Vec<(usize, usize)>> = vec![Vec::new(); attributes.keys().len()];
+        let keys = attributes.key_indices();
+        for (at, &row) in chosen.rows.iter().enumerate() {
+            for entry in attributes.range(row as usize) {
+                by_key[keys[entry] as usize].push((entry, at));
+            }
+        }
+        for (key, entries) in by_key.into_iter().enumerate() {
+            if entries.is_empty() {
+                continue;
+            }
+            let name = attributes.keys().value(key);
+            let tally = self.tally(attribute(AttributeScope::Span, name));
+            // Texts are looked up once a batch.
+            let mut known: FxHashMap<i32, u32> = FxHashMap::default();
+            for (entry, at) in entries {
+                let mut code = || {
+                    let value = GroupValue::of(&Scalar::of_attribute(attributes.value(entry)));
+                    (value != GroupValue::Nil).then(|| tally.values.number(&value))
+                };
+                let code = match tally.has_too_many {
+                    true => Some(0),
+                    false if attributes.types()[entry] == AttributeType::String as i8 => {
+                        let text = attributes.text_indices()[entry];
+                        let code = known.get(&text).copied().or_else(code);
+                        code.inspect(|code| _ = known.insert(text, *code))
+                    }
+                    false => code(),
+                };
+                if let Some(code) = code {
+                    tally.add(code, chosen.places[at], chosen.weights[at], places);
+                }
+            }
+            tally.bound();
+        }
+    }
+
+    /// What spans share: each resource or scope is looked at once, with all the spans that have it.
+    fn shared(
+        &mut self,
+        indices: &[i32],
+        chosen: &Chosen<'_>,
+        entries: impl Fn(usize) -> Vec<(Field, GroupValue)>,
+    ) {
+        let places = self.places();
+        let mut sums: FxHashMap<i32, FxHashMap<u32, f64>> = FxHashMap::default();
+        for (at, &row) in chosen.rows.iter().enumerate() {
+            let sums = sums.entry(indices[row as usize]).or_default();
+            *sums.entry(chosen.places[at]).or_default() += chosen.weights[at];
+        }
+        for (index, sums) in sums {
+            for (field, value) in entries(index as usize) {
+                let tally = self.tally(field);
+                let code = match tally.has_too_many {
+                    true => 0,
+                    false => tally.values.number(&value),
+                };
+                for (&place, &sum) in &sums {
+                    tally.add(code, place, sum, places);
+                }
+                tally.bound();
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        let places = self.places();
+        for (field, tally) in other.tallies {
+            self.tally(field).merge(&tally, places);
+        }
+    }
+
+    fn lines(self) -> Lines {
+        let (plan, intervals) = (Arc::clone(&self.plan), self.intervals.count());
+        let top = plan.compare.as_ref().map_or(0, |compare| compare.top);
+        let mut tallies: Vec<(String, Tally)> = self
+            .tallies
+            .into_iter()
+            .map(|(field, tally)| (field.to_string(), tally))
+            .collect();
+        tallies.sort_by(|(one, _), (two, _)| one.cmp(two));
+        let mut lines = Lines {
+            name: plan.name.to_owned(),
+            ..Lines::default()
+        };
+        for (name, tally) in tallies {
+            for (side, of) in ["baseline", "selection"].into_iter().enumerate() {
+                let total = tally.totals.get(side * intervals..).unwrap_or_default();
+                let total: Vec<f64> = total.iter().copied().take(intervals).collect();
+                if total.iter().all(|count| *count == 0.0) {
+                    continue;
+                }
+                let kind = |text: String| (TYPE.to_owned(), Some(AnyValue::String(text)));
+                if tally.has_too_many {
+                    let error = AnyValue::String(TOO_MANY.to_owned());
+                    let labels = vec![
+                        kind(of.to_owned()),
+                        (ERROR.to_owned(), Some(error)),
+                        (name.clone(), None),
+                    ];
+                    lines.list.push(Line::new(labels, total.clone()));
+                }
+                for (value, counts) in tally.greatest(side, intervals, top) {
+                    let labels = vec![kind(of.to_owned()), (name.clone(), value)];
+                    lines.list.push(Line::new(labels, counts));
+                }
+                let labels: Labels = vec![kind(format!("{of}_total")), (name.clone(), None)];
+                lines.list.push(Line::new(labels, total));
+            }
+        }
+        lines
+    }
+}
+
+impl Tally {
+    /// The values that the most spans of a side have, with their counts by interval. Of equal ones those that were
+    /// met first, which is why values are put in an order before.
+    fn greatest(
+        &self,
+        side: usize,
+        intervals: usize,
+        top: usize,
+    ) -> Vec<(Option<AnyValue>, Vec<f64>)> {
+        let values = self.values.list().iter();
+        let mut found: Vec<_> = values
+            .zip(self.counts.chunks(2 * intervals))
+            .filter_map(|(value, counts)| {
+                let counts = &counts[side * intervals..][..intervals];
+                let sum: f64 = counts.iter().sum();
+                (sum > 0.0).then_some((sum, value, counts))
+            })
+            .collect();
+        found.sort_by(|one, two| {
+            let by_value = || format!("{:?}", one.1).cmp(&format!("{:?}", two.1));
+            two.0.total_cmp(&one.0).then_with(by_value)
+        });
+        let found = found.into_iter().take(top);
+        found
+            .map(|(_, value, counts)| (value.to_any(), counts.to_vec()))
+            .collect()
+    }
+}
+
+impl Sink for CompareSink {
+    fn add(&mut self, bound: &Bound<'_>, rows: &[u32]) {
+        let plan = Arc::clone(&self.plan);
+        let Some(compare) = &plan.compare else { return };
+        let columns = &bound.columns;
+        let starts = columns.start_times.values();
+        let range = self.intervals.time_range();
+        let rows = rows.iter().copied();
+        let rows: Vec<u32> = rows
+            .filter(|&row| range.contains(&starts[row as usize]))
+            .collect();
+        let mut selected = bound.select(&compare.selection, rows.clone());
+        if let Some(window) = &compare.window {
+            selected.retain(|&row| window.contains(&starts[row as usize]));
+        }
+        let mut selected = selected.into_iter().peekable();
+        let weights = Weights::of(columns);
+        let count = self.intervals.count();
+        let place = |&row: &u32| {
+            let side = usize::from(selected.next_if_eq(&row).is_some());
+            (side * count + self.intervals.interval_of(starts[row as usize])) as u32
+        };
+        let chosen = Chosen {
+            places: rows.iter().map(place).collect(),
+            weights: rows.iter().map(|&row| weights.at(row as usize)).collect(),
+            rows: &rows,
+        };
+        self.intrinsics(&compare.slots, bound, &chosen);
+        self.own_attributes(&columns.attributes, &chosen);
+        let resources = &columns.resource_values;
+        self.shared(columns.resources.values(), &chosen, |resource| {
+            let mut all = shown(&resources.attributes, resource, AttributeScope::Resource);
+            // It has a column of its own, and may be among the attributes, too.
+            let service_name = attribute(AttributeScope::Resource, SERVICE_NAME);
+            all.retain(|(field, _)| *field != service_name);
+            if resources.service_names.is_valid(resource) {
+                let name = resources.service_names.value(resource);
+                all.push((service_name, GroupValue::Text(name.into())));
+            }
+            all
+        });
+        let scopes = &columns.scope_values;
+        self.shared(columns.scopes.values(), &chosen, |scope| {
+            shown(&scopes.attributes, scope, AttributeScope::Instrumentation)
+        });
+    }
+
+    fn fit(&mut self, memory: &MemoryReservation, other: usize) -> Result<(), MemoryFull> {
+        let cells = |sink: &Self| {
+            sink.tallies
+                .values()
+                .map(|it| it.counts.len())
+                .sum::<usize>()
+        };
+        while cells(self) > CELLS_MAX {
+            let largest = self.tallies.values_mut().max_by_key(|it| it.counts.len());
+            largest.into_iter().for_each(Tally::give_up);
+        }
+        let values = self.tallies.values().map(|it| it.values.byte_size());
+        let bytes = cells(self) * size_of::<f64>() + values.sum::<usize>() + other;
+        memory.try_resize(bytes).map_err(|_| MemoryFull)
+    }
+}
+
+/// Whether it says that there is nothing.
+fn is_blank(value: &GroupValue) -> bool {
+    match value {
+        GroupValue::Nil => true,
+        GroupValue::Text(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
+fn attribute(scope: AttributeScope, name: &str) -> Field {
+    Field::Attribute(Attribute {
+        of_parent: false,
+        scope,
+        name: name.to_owned(),
+    })
+}
+
+fn shown(
+    attributes: &Attributes<'_>,
+    row: usize,
+    scope: AttributeScope,
+) -> Vec<(Field, GroupValue)> {
+    let entries = attributes.iter(row);
+    let entries = entries.map(|(key, value)| {
+        let value = GroupValue::of(&Scalar::of_attribute(value));
+        (attribute(scope, key), value)
+    });
+    entries
+        .filter(|(_, value)| *value != GroupValue::Nil)
+        .collect()
+}
+
+impl Pass<'_> {
+    /// Counts the values of the selection and of the rest.
+    pub(super) async fn compare(&mut self) -> Result<(), QueryError> {
+        let columns = Compare::columns().union(&self.plan.plan.fields.columns());
+        let make = |pass: &Self| CompareSink::new(&pass.plan, pass.intervals.clone());
+        let workers = self.rows(columns.clone(), |_| true, make).await?;
+        let mut all = make(self);
+        let mut again = std::collections::BTreeSet::new();
+        for worker in workers {
+            all.merge(worker.sink);
+            again.extend(worker.again);
+        }
+        let rest = self.by_ids(make(self), columns, again).await?;
+        all.merge(rest);
+        self.lines = super::off_the_loop(move || all.lines()).await?;
+        Ok(())
+    }
+}
