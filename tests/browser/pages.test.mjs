@@ -92,6 +92,46 @@ describe('a store with traces', () => {
     assert.match(await page.locator('#problem pre').innerText(), /status ==? ?=? error/);
   }, { expected: /400/ }));
 
+  test('the search box suggests what the store holds, and says what is wrong so far', () => withPage(browser, server, async (page) => {
+    await page.goto(server.page + '/');
+    const box = page.getByRole('textbox', { name: 'TraceQL query' });
+    const options = page.getByRole('listbox', { name: 'Suggestions' }).getByRole('option');
+    const first = (text) => options.filter({ hasText: text }).first().waitFor();
+    await box.pressSequentially('{ attempt');
+    await first('span.app.event.consumer.attempt_number');
+    await page.keyboard.press('Tab');
+    assert.equal(await box.inputValue(), '{ span.app.event.consumer.attempt_number ');
+    await first('=');
+    await page.keyboard.press('Tab');
+    await first('1');
+    await box.pressSequentially('2');
+    await page.keyboard.press('Escape');
+    await page.getByRole('listbox', { name: 'Suggestions' }).waitFor({ state: 'hidden' });
+    await box.pressSequentially(' ');
+    await first('}');
+    await page.keyboard.press('ArrowDown');
+    assert.ok(await box.getAttribute('aria-activedescendant'));
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    assert.equal(await box.inputValue(), '{ span.app.event.consumer.attempt_number = 2 } ');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/q=/);
+    assert.equal(await page.locator('#results .result').count(), 1);
+
+    await page.goto(server.page + '/');
+    await box.pressSequentially('{ éé = 1 && durration > 1s }');
+    const mark = page.locator('.problem-live mark');
+    await mark.waitFor();
+    assert.equal(await mark.innerText(), 'éé');
+    await box.fill('{ durration > 1s }');
+    await page.locator('.problem-live mark', { hasText: 'durration' }).waitFor();
+    assert.match(await page.locator('.problem-live').innerText(), /did you mean .duration/);
+    await box.fill('{ duration > 1s }');
+    await page.locator('.problem-live').waitFor({ state: 'hidden' });
+  }));
+
   test('older results follow page by page, none twice', () => withPage(browser, server, async (page) => {
     const seen = new Set();
     await page.goto(server.page + search('{ span.small.number >= 0 }', '&limit=20'));

@@ -8,11 +8,12 @@ use spanlight_store::Store;
 
 use crate::answer::{SearchAnswer, SearchRequest};
 use crate::attributes::{KeysAnswer, KeysRequest, ValuesAnswer, ValuesRequest};
+use crate::completion::{Completion, CompletionRequest, KnownKeys};
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
 use crate::metrics::{MetricsAnswer, MetricsRequest, RepeatCache};
 use crate::trace::Trace;
-use crate::{attributes, metrics, search, trace};
+use crate::{attributes, completion, metrics, search, trace};
 
 /// Answers questions about the spans of a store. Cheap to clone; clones share their memory.
 ///
@@ -24,6 +25,7 @@ pub struct QueryEngine {
     limits: Arc<QueryLimits>,
     memory: Arc<dyn MemoryPool>,
     repeats: Arc<RepeatCache>,
+    known_keys: Arc<KnownKeys>,
 }
 
 impl QueryEngine {
@@ -35,6 +37,7 @@ impl QueryEngine {
             memory: Arc::new(GreedyMemoryPool::new(limits.memory_bytes)),
             limits: Arc::new(limits),
             repeats: Arc::default(),
+            known_keys: Arc::default(),
         }
     }
 
@@ -95,6 +98,14 @@ impl QueryEngine {
         request: ValuesRequest,
     ) -> Result<ValuesAnswer, QueryError> {
         attributes::values(self.store.snapshot(), &self.limits, &self.memory, &request).await
+    }
+
+    /// Says what could be written next in a query, and what is wrong with it so far.
+    ///
+    /// # Errors
+    /// When the store cannot be asked. Whatever the text is, it is no error.
+    pub async fn complete(&self, request: CompletionRequest) -> Result<Completion, QueryError> {
+        completion::complete(self, &self.known_keys, &request).await
     }
 
     /// The trace of this id, with all that the store has of it; `None` when it has nothing.

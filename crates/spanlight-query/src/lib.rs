@@ -7,6 +7,7 @@
 mod answer;
 mod attributes;
 mod candidates;
+mod completion;
 mod cursor;
 mod decide;
 mod engine;
@@ -34,6 +35,7 @@ pub use attributes::{
     AttributeScope, KeyUse, KeysAnswer, KeysRequest, ValueUse, ValuesAnswer, ValuesRequest,
     complete_conditions,
 };
+pub use completion::{Completion, CompletionRequest, Suggestion, SuggestionKind};
 pub use engine::QueryEngine;
 pub use error::QueryError;
 pub use explain::{ExplainedStep, Explanation};

@@ -4,6 +4,7 @@
 //! `openapi.json` beside this file describes it.
 
 mod attributes;
+mod complete;
 mod explain;
 mod failure;
 mod metrics;
@@ -48,6 +49,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/metrics", get(metrics::get))
         .route("/attributes", get(attributes::keys))
         .route("/attributes/{field}/values", get(attributes::values))
+        .route("/query/complete", get(complete::get))
         .route("/traces/{id}", get(trace::get))
         .route("/status", get(status::get))
         .route("/services", get(services::services))

@@ -1,6 +1,7 @@
 //! Spanlight's own API.
 
 mod attributes;
+mod complete;
 mod document;
 mod figures;
 mod search;

@@ -49,6 +49,11 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
             include_str!("../assets/app.js").to_owned(),
         ),
         file(
+            "complete.js",
+            script,
+            include_str!("../assets/complete.js").to_owned(),
+        ),
+        file(
             "trace.js",
             script,
             include_str!("../assets/trace.js").to_owned(),

@@ -42,6 +42,9 @@ pub(crate) fn page(shell: &Shell<'_>) -> String {
                 // Not deferred: the theme is set before the first paint.
                 script src=(asset::href("theme.js")) {}
                 script src=(asset::href("app.js")) defer {}
+                @if shell.page == PageKind::Search {
+                    script src=(asset::href("complete.js")) defer {}
+                }
                 @if shell.page == PageKind::Trace {
                     script src=(asset::href("trace.js")) defer {}
                 }
@@ -107,6 +110,11 @@ fn help(page: PageKind) -> Markup {
         (&["z"], "zoom to the selected span, and back"),
         (&["Home", "End"], "first and last row"),
     ];
+    let search: &[(&[&str], &str)] = &[
+        (&["Tab"], "take the first suggestion"),
+        (&["↓", "↑"], "choose one; Enter takes it"),
+        (&["Ctrl+Space"], "what could stand here"),
+    ];
     html! {
         dialog #help aria-labelledby="help-title" {
             form method="dialog" {
@@ -114,6 +122,10 @@ fn help(page: PageKind) -> Markup {
                 button.tool type="submit" title="Close (Esc)" { (icon::close()) span.visually-hidden { "Close" } }
             }
             (keys(general))
+            @if page == PageKind::Search {
+                h3 { "Search box" }
+                (keys(search))
+            }
             @if page == PageKind::Trace {
                 h3 { "Waterfall" }
                 (keys(trace))

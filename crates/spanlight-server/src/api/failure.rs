@@ -122,6 +122,20 @@ impl Failure {
         )
     }
 
+    /// What is wrong with the text of a query, and where.
+    pub(crate) fn of_query(code: &'static str, error: spanlight_traceql::Error) -> Self {
+        let mut failure = Self::new(StatusCode::BAD_REQUEST, code, error.message);
+        failure.body.position = Some(Position {
+            start: error.position.start,
+            end: error.position.end,
+            line: error.line,
+            column: error.column,
+        });
+        failure.body.expected = error.expected;
+        failure.body.hint = error.hint;
+        failure
+    }
+
     pub(crate) fn store(error: &FlushError) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, "store", error.to_string())
@@ -140,24 +154,9 @@ impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         let message = error.to_string();
         let bad = |code| Self::new(StatusCode::BAD_REQUEST, code, message.clone());
-        let query_code = match error {
-            QueryError::Unsupported(_) => "unsupported_query",
-            _ => "bad_query",
-        };
         match error {
-            QueryError::Syntax(error) | QueryError::Unsupported(error) => {
-                let mut failure = bad(query_code);
-                failure.body.message = error.message;
-                failure.body.position = Some(Position {
-                    start: error.position.start,
-                    end: error.position.end,
-                    line: error.line,
-                    column: error.column,
-                });
-                failure.body.expected = error.expected;
-                failure.body.hint = error.hint;
-                failure
-            }
+            QueryError::Syntax(error) => Self::of_query("bad_query", error),
+            QueryError::Unsupported(error) => Self::of_query("unsupported_query", error),
             QueryError::Limit { .. } => bad("limit"),
             QueryError::Cursor => bad("bad_cursor"),
             QueryError::TimeRange => bad("bad_time_range"),
