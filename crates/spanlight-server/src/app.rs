@@ -68,6 +68,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(plumbing)
         .nest("/api/v1", api::router())
         .nest("/tempo", tempo::router())
+        .merge(tempo::streaming_router())
         .fallback(not_found)
         .layer(panic::layer())
         .layer(middleware::from_fn_with_state(app.clone(), observe))

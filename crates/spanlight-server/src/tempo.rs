@@ -3,6 +3,7 @@
 
 mod legacy;
 mod search;
+mod streaming;
 mod tags;
 mod time;
 mod trace;
@@ -16,6 +17,7 @@ use spanlight_query::QueryError;
 
 use crate::api::Failure;
 use crate::app::App;
+pub(crate) use streaming::router as streaming_router;
 
 /// The routes below `/tempo`.
 pub(crate) fn router() -> Router<App> {

@@ -1,4 +1,5 @@
 //! Tempo's API over real sockets, subject by subject, in the shapes that Grafana reads strictly.
 
 mod basics;
+mod streaming;
 mod tags;

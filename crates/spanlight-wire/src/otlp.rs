@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use spanlight_model::SpanBatch;
 
-pub(crate) use encode::{Style, TracesJson, json_text, write_traces};
+pub(crate) use encode::{Style, TracesJson, json_text, write_any, write_traces};
 
 use crate::protobuf::Writer;
 use crate::{DecodeError, DecodeLimits, Decoded};

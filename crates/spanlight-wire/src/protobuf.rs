@@ -3,5 +3,5 @@
 mod read;
 mod write;
 
-pub(crate) use read::{Malformed, Read, Reader, Wire, Within};
+pub(crate) use read::{Field, Malformed, Read, Reader, Wire, Within};
 pub(crate) use write::Writer;

@@ -3,6 +3,8 @@
 //! In protobuf the first version is plain OTLP ([`crate::otlp::encode_protobuf`]). The JSON of both versions is
 //! protobuf's standard mapping, so ids are base64 there and enums are names, unlike in OTLP's JSON.
 
+pub mod streaming;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -13,6 +13,16 @@ impl Parameters {
         Self(form_urlencoded::parse(text).into_owned().collect())
     }
 
+    /// Parameters that came in another way.
+    pub(crate) fn of<const N: usize>(pairs: [(&str, String); N]) -> Self {
+        let pairs = pairs.into_iter();
+        Self(
+            pairs
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
+    }
+
     /// A parameter; one that is empty counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0

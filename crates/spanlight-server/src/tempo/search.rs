@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use spanlight_model::AnyValue;
+use spanlight_model::{AnyValue, TraceId};
 use spanlight_query::{MatchedSpan, SearchAnswer, SearchRequest, SpanSet, TraceSummary};
 
 use super::time::time_range;
@@ -18,7 +18,7 @@ const LIMIT_DEFAULT: usize = 20;
 const SPANS_PER_SET_DEFAULT: usize = 3;
 const SPANS_PER_SET_MAX: usize = 100;
 /// What Grafana's users know in place of the name of a root that has not come.
-const ROOT_MISSING: &str = "<root span not yet received>";
+pub(super) const ROOT_MISSING: &str = "<root span not yet received>";
 /// The key of spans without a service, in a map whose keys are services.
 const NO_SERVICE: &str = "unknown_service";
 
@@ -31,7 +31,7 @@ pub(super) async fn get(
     Ok(Json(Answer::of(app.search(request).await?)))
 }
 
-fn request(app: &App, parameters: &Parameters) -> Result<SearchRequest, PlainError> {
+pub(super) fn request(app: &App, parameters: &Parameters) -> Result<SearchRequest, PlainError> {
     let traces_max = app.engine.limits().traces_max;
     let limit = match parameters.number("limit")? {
         Some(0) => return Err(PlainError::bad("invalid limit: it must be at least 1")),
@@ -159,6 +159,11 @@ impl Answer {
     }
 }
 
+/// As Tempo writes the ids of traces that were found.
+pub(super) fn short_id(id: TraceId) -> String {
+    id.to_string().trim_start_matches('0').to_owned()
+}
+
 fn cut(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -181,9 +186,8 @@ impl TraceJson {
             .chain(trace.more_span_sets)
             .map(SpanSetJson::of)
             .collect();
-        let id = trace.trace_id.to_string();
         Self {
-            trace_id: id.trim_start_matches('0').to_owned(),
+            trace_id: short_id(trace.trace_id),
             root_service_name: trace
                 .root_service_name
                 .unwrap_or_else(|| ROOT_MISSING.to_owned()),

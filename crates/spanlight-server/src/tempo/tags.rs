@@ -14,7 +14,7 @@ use crate::api::Parameters;
 use crate::app::App;
 
 /// Where no limit is asked for.
-const LIMIT_DEFAULT: usize = 10_000;
+pub(super) const LIMIT_DEFAULT: usize = 10_000;
 
 /// The scope of what every span has.
 const INTRINSIC: &str = "intrinsic";

@@ -19,7 +19,7 @@ use crate::api::{Parameters, value_text};
 use crate::app::App;
 
 /// Where no limit is asked for.
-const LIMIT_DEFAULT: usize = 20_000;
+pub(super) const LIMIT_DEFAULT: usize = 20_000;
 
 /// What a status and a kind can be: given whether a span has them or not.
 const STATUSES: [&str; 3] = ["error", "ok", "unset"];

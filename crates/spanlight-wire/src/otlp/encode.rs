@@ -5,4 +5,4 @@ mod json;
 mod protobuf;
 
 pub(crate) use json::{Style, TracesJson, json_text};
-pub(crate) use protobuf::write_traces;
+pub(crate) use protobuf::{write_any, write_traces};

@@ -136,8 +136,8 @@ fn write_value(writer: &mut Writer, value: Value<'_>) {
     }
 }
 
-// As deep as the text form could be read, which is bounded.
-fn write_any(writer: &mut Writer, value: &AnyValue) {
+/// The fields of an `AnyValue`. As deep as the text form could be read, which is bounded.
+pub(crate) fn write_any(writer: &mut Writer, value: &AnyValue) {
     match value {
         AnyValue::Empty => {}
         AnyValue::String(text) => writer.bytes_always(1, text.as_bytes()),

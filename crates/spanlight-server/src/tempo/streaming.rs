@@ -1,0 +1,285 @@
+//! `tempopb.StreamingQuerier`, which Grafana asks instead of the HTTP addresses where its data source streams: gRPC on the
+//! same port. A stream has one message here: answers do not take so long that parts of them would help.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::post;
+use bytes::{Buf as _, BufMut as _, Bytes};
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use http::{Response, StatusCode};
+use spanlight_query::{SearchAnswer, SpanSet};
+use spanlight_wire::DecodeError;
+use spanlight_wire::tempo::streaming::{
+    FoundSpan, FoundSpans, FoundTrace, SearchMessage, SearchMetrics, decode_search,
+    decode_tag_values, decode_tags, encode_scopes, encode_search, encode_texts,
+    encode_typed_values,
+};
+use tonic::body::Body;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::{Grpc, ServerStreamingService};
+use tonic::{Code, Status};
+
+use super::PlainError;
+use super::search;
+use super::tags::{LIMIT_DEFAULT as TAGS_MAX, Scope, Tags, TagsRequest};
+use super::time::recent;
+use super::values::{LIMIT_DEFAULT as VALUES_MAX, TagValues, TagValuesRequest};
+use crate::api::Parameters;
+use crate::app::App;
+
+/// The longest question: a query has an address' length elsewhere, too.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy)]
+enum Method {
+    Search,
+    Tags,
+    TagsV2,
+    Values,
+    ValuesV2,
+}
+
+const METHODS: [(&str, Method); 5] = [
+    ("Search", Method::Search),
+    ("SearchTags", Method::Tags),
+    ("SearchTagsV2", Method::TagsV2),
+    ("SearchTagValues", Method::Values),
+    ("SearchTagValuesV2", Method::ValuesV2),
+];
+
+/// The routes of the service, at the root of the port.
+pub(crate) fn router() -> Router<App> {
+    let service = |method: &str| format!("/tempopb.StreamingQuerier/{method}");
+    let router = Router::new().route(&service("{method}"), post(unknown));
+    METHODS.into_iter().fold(router, |router, (name, method)| {
+        let serve = move |State(app): State<App>, request: Request| serve(app, method, request);
+        router.route(&service(name), post(serve))
+    })
+}
+
+async fn unknown(request: Request) -> Response<Body> {
+    let message = format!(
+        "no method {}; ask for it over HTTP, below /tempo",
+        request.uri().path()
+    );
+    Status::unimplemented(message).into_http()
+}
+
+impl Method {
+    async fn answer(self, app: App, message: Bytes) -> Result<Vec<u8>, Status> {
+        Ok(match self {
+            Self::Search => {
+                let search = decode_search(&message).map_err(|error| malformed(&error))?;
+                let request = search::request(&app, &parameters(&search))?;
+                encode(&app.search(request).await.map_err(PlainError::from)?)
+            }
+            Self::Tags => {
+                let (scope, tags) = tags(&app, &message).await?;
+                encode_texts(tags.merged(scope).iter().map(String::as_str))
+            }
+            Self::TagsV2 => {
+                let (_, tags) = tags(&app, &message).await?;
+                let scopes = tags.scopes.iter();
+                encode_scopes(scopes.map(|(name, tags)| (*name, tags.iter().map(String::as_str))))
+            }
+            Self::Values => {
+                let request = values_request(&message)?;
+                let values = TagValues::of_key(&app, &request).await?;
+                encode_texts(values.texts(request.limit).iter().map(String::as_str))
+            }
+            Self::ValuesV2 => {
+                let values = TagValues::of_field(&app, &values_request(&message)?).await?;
+                let values = values.values.iter();
+                encode_typed_values(values.map(|(kind, text)| (*kind, text.as_str())))
+            }
+        })
+    }
+}
+
+/// The same question as its parameters over HTTP.
+fn parameters(search: &SearchMessage) -> Parameters {
+    let tags: BTreeMap<_, _> = search.tags.iter().cloned().collect();
+    let tags = tags.iter().map(|(key, value)| format!("{key}={value:?}"));
+    let tags = tags.collect::<Vec<_>>().join(" ");
+    let text = |number: u32| match number {
+        0 => String::new(),
+        number => number.to_string(),
+    };
+    let duration = |milliseconds: u32| match milliseconds {
+        0 => String::new(),
+        milliseconds => format!("{milliseconds}ms"),
+    };
+    Parameters::of([
+        ("q", search.query.clone()),
+        ("tags", tags),
+        ("minDuration", duration(search.min_duration_ms)),
+        ("maxDuration", duration(search.max_duration_ms)),
+        ("limit", text(search.limit)),
+        ("spss", text(search.spans_per_set)),
+        ("start", text(search.start)),
+        ("end", text(search.end)),
+    ])
+}
+
+async fn tags(app: &App, message: &[u8]) -> Result<(Scope, Tags), Status> {
+    let message = decode_tags(message).map_err(|error| malformed(&error))?;
+    let scope = Scope::parse(&message.scope)?;
+    let request = TagsRequest {
+        scope,
+        query: String::new(),
+        time_range: recent(),
+        limit: TAGS_MAX,
+    };
+    Ok((scope, Tags::find(app, request).await?))
+}
+
+fn values_request(message: &[u8]) -> Result<TagValuesRequest, Status> {
+    let message = decode_tag_values(message).map_err(|error| malformed(&error))?;
+    Ok(TagValuesRequest {
+        name: message.name,
+        query: message.query,
+        time_range: recent(),
+        limit: VALUES_MAX,
+    })
+}
+
+fn malformed(error: &DecodeError) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+impl From<PlainError> for Status {
+    fn from(error: PlainError) -> Self {
+        let code = match error.status {
+            StatusCode::BAD_REQUEST => Code::InvalidArgument,
+            StatusCode::SERVICE_UNAVAILABLE => Code::ResourceExhausted,
+            StatusCode::NOT_FOUND => Code::NotFound,
+            _ => Code::Internal,
+        };
+        Self::new(code, error.message)
+    }
+}
+
+fn encode(answer: &SearchAnswer) -> Vec<u8> {
+    let ids: Vec<String> = answer
+        .traces
+        .iter()
+        .map(|trace| search::short_id(trace.trace_id))
+        .collect();
+    let traces = answer.traces.iter().zip(&ids).map(|(trace, id)| {
+        let first = spans(&trace.spans, trace.matched, &trace.attributes);
+        let more = trace.more_span_sets.iter();
+        let more = more.map(
+            |SpanSet {
+                 matched,
+                 spans: of_set,
+                 attributes,
+             }| { spans(of_set, *matched, attributes) },
+        );
+        FoundTrace {
+            trace_id: id,
+            root_service_name: trace
+                .root_service_name
+                .as_deref()
+                .unwrap_or(search::ROOT_MISSING),
+            root_name: trace.root_name.as_deref().unwrap_or_default(),
+            start_time_unix_nano: trace.start_time_unix_nano.unsigned_abs(),
+            duration_ms: u32::try_from(trace.duration_nano / 1_000_000).unwrap_or(u32::MAX),
+            span_sets: std::iter::once(first).chain(more).collect(),
+        }
+    });
+    let metrics = SearchMetrics {
+        inspected_traces: u32::try_from(answer.inspected.traces).unwrap_or(u32::MAX),
+        inspected_bytes: answer.inspected.bytes,
+        completed_jobs: u32::from(answer.partial.is_empty()),
+        total_jobs: 1,
+    };
+    encode_search(&traces.collect::<Vec<_>>(), metrics)
+}
+
+fn spans<'a>(
+    spans: &'a [spanlight_query::MatchedSpan],
+    matched: u32,
+    attributes: &'a [(String, spanlight_model::AnyValue)],
+) -> FoundSpans<'a> {
+    let spans = spans.iter().map(|span| FoundSpan {
+        span_id: span.span_id.to_string(),
+        name: &span.name,
+        start_time_unix_nano: span.start_time_unix_nano.unsigned_abs(),
+        duration_nano: span.duration_nano.unsigned_abs(),
+        attributes: &span.attributes,
+    });
+    FoundSpans {
+        spans: spans.collect(),
+        matched,
+        attributes,
+    }
+}
+
+/// Answers one call.
+async fn serve(app: App, method: Method, request: Request) -> Response<Body> {
+    Grpc::new(BytesCodec)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .server_streaming(Call { app, method }, request)
+        .await
+}
+
+struct Call {
+    app: App,
+    method: Method,
+}
+
+impl ServerStreamingService<Bytes> for Call {
+    type Response = Vec<u8>;
+    type ResponseStream = BoxStream<'static, Result<Vec<u8>, Status>>;
+    type Future = BoxFuture<'static, Result<tonic::Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
+        let answer = self.method.answer(self.app.clone(), request.into_inner());
+        Box::pin(async move {
+            let message = answer.await?;
+            Ok(tonic::Response::new(stream::iter([Ok(message)]).boxed()))
+        })
+    }
+}
+
+/// Messages as bytes; `spanlight-wire` knows what is in them.
+#[derive(Debug)]
+struct BytesCodec;
+
+impl Codec for BytesCodec {
+    type Encode = Vec<u8>;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for BytesCodec {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, destination: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        destination.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(source.copy_to_bytes(source.remaining())))
+    }
+}
