@@ -2,6 +2,7 @@
 //! source at `http://HOST:7900/tempo`. Errors are plain text: Grafana shows bodies as they are.
 
 mod legacy;
+mod metrics;
 mod search;
 mod streaming;
 mod tags;
@@ -29,6 +30,8 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/v2/search/tags", get(tags::get_v2))
         .route("/api/search/tag/{name}/values", get(values::get_v1))
         .route("/api/v2/search/tag/{field}/values", get(values::get_v2))
+        .route("/api/metrics/query_range", get(metrics::get_range))
+        .route("/api/metrics/query", get(metrics::get_instant))
         .route("/api/traces/{id}", get(trace::get_v1))
         .route("/api/v2/traces/{id}", get(trace::get_v2))
 }
@@ -69,6 +72,16 @@ impl PlainError {
         Self {
             status,
             message: message.into(),
+        }
+    }
+
+    /// Errors about metrics say nothing before what is wrong.
+    fn of_metrics(error: QueryError) -> Self {
+        match error {
+            QueryError::Syntax(error) | QueryError::Unsupported(error) => {
+                Self::bad(error.to_string())
+            }
+            error => error.into(),
         }
     }
 
