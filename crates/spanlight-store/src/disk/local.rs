@@ -1,11 +1,19 @@
 //! The machine's own file system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::Path;
 
+use rustix::buffer::spare_capacity;
+use rustix::fs::{Advice, fadvise};
+use rustix::io::{Errno, pread};
+
 use super::{Disk, DiskFile, Entry, Lock, Stat};
+
+/// From so many bytes on a range is read as a stream, for which the system reads ahead.
+const STREAM_BYTES: u64 = 4 << 20;
 
 /// The machine's own file system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,11 +31,16 @@ impl Disk for LocalDisk {
     }
 
     fn read_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> io::Result<Vec<Vec<u8>>> {
-        let mut file = File::open(path)?;
+        let file = File::open(path)?;
         let length = file.metadata()?.len();
+        // Before memory is taken: a range may come from a damaged file.
+        if ranges.iter().any(|range| range.end > length) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        advise(&file, ranges);
         ranges
             .iter()
-            .map(|range| read_range(&mut file, range, length))
+            .map(|range| read_range(&file, range))
             .collect()
     }
 
@@ -98,21 +111,42 @@ impl Disk for LocalDisk {
     }
 }
 
-fn read_range(file: &mut File, range: &Range<u64>, file_length: u64) -> io::Result<Vec<u8>> {
+/// Tells the system what is read, which is less than it would guess from where the ranges lie, and lets it fetch all of
+/// it at once. Advice that is not taken does no harm.
+fn advise(file: &File, ranges: &[Range<u64>]) {
+    let lengths = ranges
+        .iter()
+        .map(|range| range.end.saturating_sub(range.start));
+    let lengths: Vec<u64> = lengths.collect();
+    if lengths.iter().all(|length| *length < STREAM_BYTES) {
+        fadvise(file, 0, None, Advice::Random).ok();
+    }
+    if lengths.len() > 1 {
+        for (range, length) in ranges.iter().zip(lengths) {
+            // No length would be all that follows.
+            if let Some(length) = NonZeroU64::new(length) {
+                fadvise(file, range.start, Some(length), Advice::WillNeed).ok();
+            }
+        }
+    }
+}
+
+fn read_range(file: &File, range: &Range<u64>) -> io::Result<Vec<u8>> {
     let length = range.end.saturating_sub(range.start);
-    // Before the memory is taken: the range may come from a damaged file.
-    if file_length < range.end {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    // Memory that nobody has zeroed, filled by one call where that can be.
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = range.start + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    let capacity = usize::try_from(length).map_err(io::Error::other)?;
-    let mut bytes = Vec::with_capacity(capacity);
-    file.seek(SeekFrom::Start(range.start))?;
-    // Into memory that nobody has zeroed.
-    file.take(length).read_to_end(&mut bytes)?;
-    match bytes.len() == capacity {
-        true => Ok(bytes),
-        false => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
+    // The memory may be more than was asked for.
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 fn stat_of(metadata: &fs::Metadata) -> io::Result<Stat> {
