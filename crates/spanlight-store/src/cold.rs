@@ -12,6 +12,7 @@ mod dictionary;
 mod encode;
 pub(crate) mod fetch;
 pub(crate) mod footer;
+mod footers;
 mod group;
 pub(crate) mod identify;
 mod json;
@@ -34,6 +35,7 @@ mod tail;
 mod tail_filter;
 #[cfg(test)]
 mod tests;
+mod traces;
 pub(crate) mod write;
 
 use std::path::PathBuf;

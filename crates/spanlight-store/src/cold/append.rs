@@ -24,13 +24,14 @@ use super::condition::Condition;
 use super::decode::{DecodeError, decode};
 use super::encode::{Encoder, Source};
 use super::fetch::Fetch;
-use super::footer::{Footer, FooterCache};
+use super::footer::Footer;
+use super::footers::FooterCache;
 use super::group::GroupReader;
 use super::order::Order;
 use super::rows::Rows;
 use super::source::DataSource;
 use super::write::{FileWriter, WriteError};
-use super::{ColdFile, FileTimes, prune, schema, select};
+use super::{ColdFile, FileTimes, dictionary, prune, schema, select};
 use crate::disk::Disk;
 use crate::scan::{Field, Filter, Literal, ScanReport, ScanRequest};
 
@@ -226,7 +227,10 @@ impl Append<'_> {
                 spans += if kept.is_all() && !input.footer.is_first_version {
                     let bytes = input.fetch.with(&[input.range(group)]);
                     let bytes = bytes.map_err(read_error)?;
-                    writer.append(kept.count(), |path| input.chunk(group, path), &bytes)?;
+                    let traces = input.traces(group, &bytes).map_err(read_error)?;
+                    let traces = traces.iter().map(|id| &id.0[..]);
+                    let chunk = |path: &str| input.chunk(group, path);
+                    writer.append(kept.count(), traces, chunk, &bytes)?;
                     kept.count()
                 } else {
                     let rows = input.rows(group, kept).map_err(read_error)?;
@@ -252,6 +256,12 @@ impl Input {
         let Some(without) = without else {
             return Ok(all);
         };
+        if let Without::Traces(ids) = without
+            && let Some(index) = self.footer.traces()
+            && index.groups(&self.fetch, ids.iter())?.get(group) == Some(&false)
+        {
+            return Ok(all);
+        }
         let Some(condition) = Condition::of(&without.request(), &self.footer) else {
             return Ok(all);
         };
@@ -303,6 +313,31 @@ impl Input {
             batch.map_err(|error: DecodeError| ParquetError::General(error.to_string()))
         });
         batches.collect()
+    }
+
+    /// The traces of a row group, of which `pages` are at hand.
+    fn traces(&self, group: usize, pages: &Fetch) -> Result<Vec<TraceId>, ParquetError> {
+        let Some((leaf, root)) = self.footer.leaf(schema::TRACE_ID) else {
+            return Ok(Vec::new());
+        };
+        let column = self.metadata.row_group(group).column(leaf);
+        if dictionary::is_whole(column)
+            && let Some(ids) = dictionary::read_bytes(pages, column)?
+        {
+            let ids = (0..ids.len()).map(|code| {
+                let id = ids.get(code).try_into().map(TraceId);
+                id.map_err(|_| ParquetError::General("a trace id is not one".to_owned()))
+            });
+            return ids.collect();
+        }
+        let report = ScanReport::default();
+        let reader = GroupReader::new(&self.footer, pages.clone(), group, &report)?;
+        let batches = self.batches(&reader, &[root], &Rows::all(reader.spans()))?;
+        let ids = batches.iter().flat_map(|batch| {
+            let columns = batch.columns();
+            (0..batch.num_spans()).map(move |row| columns.trace_id(row))
+        });
+        Ok(ids.collect())
     }
 
     /// Where a row group's pages lie.

@@ -23,6 +23,8 @@ const HEAD: u64 = 4 << 10;
 /// longer, they are read again.
 const TAIL_MIN: u64 = 32 << 10;
 const TAIL_SPANS: u64 = 2;
+/// Of the end so much is read where only what a file says of its traces is wanted.
+const LAST: u64 = 16 << 10;
 
 /// One file's bytes.
 #[derive(Debug, Clone)]
@@ -78,6 +80,12 @@ impl Fetch {
     pub(crate) fn with_tail(&self) -> Result<Self, ParquetError> {
         self.report.footers_read.fetch_add(1, Ordering::Relaxed);
         self.with_end(self.tail())
+    }
+
+    /// The last bytes of the file, unchecked.
+    pub(crate) fn last(&self) -> Result<Bytes, ParquetError> {
+        let end = self.file.bytes;
+        self.range(end.saturating_sub(LAST), end)
     }
 
     /// Where what is read of the end begins.

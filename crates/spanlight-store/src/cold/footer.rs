@@ -1,9 +1,7 @@
-//! What readers keep of a data file: its footer, its index of pages, and those Bloom filters and small dictionaries that
-//! were asked for. Bounded in bytes, so that look-ups in many files read none of it twice and memory does not grow.
+//! A data file's footer, its index of pages, and those Bloom filters and small dictionaries that were asked for.
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -26,10 +24,9 @@ use super::dictionary;
 use super::fetch::Fetch;
 use super::prune::{self, Durations};
 use super::schema::{META_CATALOGUE, META_FORMAT, META_RUNS, with_dictionaries};
+use super::traces::{META_TRACES, TraceIndex};
 use crate::hot::TimeBounds;
 
-/// Bytes that are kept, unless one file alone takes more.
-const BYTES_MAX: usize = 64 << 20;
 /// Memory of what is known of a column's type.
 const FIELD_BYTES: usize = 200;
 
@@ -45,6 +42,7 @@ pub(crate) struct Footer {
     /// Times are other columns in the first version of the table, and the order of rows is not known.
     pub(crate) is_first_version: bool,
     pub(crate) checksums: Option<Arc<Checksums>>,
+    pub(super) traces: Option<Arc<TraceIndex>>,
     leaves: HashMap<String, (usize, usize)>,
     /// For each column its name and its leaves.
     roots: Vec<(String, Range<usize>)>,
@@ -102,7 +100,11 @@ struct Details {
 }
 
 impl Footer {
-    fn read(fetch: &Fetch) -> Result<Self, ParquetError> {
+    /// Reads it; the index of traces may be known already.
+    pub(super) fn read(
+        fetch: &Fetch,
+        traces: Option<Arc<TraceIndex>>,
+    ) -> Result<Self, ParquetError> {
         let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(PageIndexPolicy::Skip)
             .parse_and_finish(fetch)?;
@@ -130,8 +132,10 @@ impl Footer {
                 durations,
             }
         });
+        let said = || key_value(&metadata, META_TRACES).and_then(TraceIndex::parse);
         Ok(Self {
             groups: groups.collect(),
+            traces: traces.or_else(|| said().map(Arc::new)),
             runs: runs(&metadata),
             is_first_version: key_value(&metadata, META_FORMAT).is_none(),
             catalogue: catalogue(&metadata)?,
@@ -155,6 +159,12 @@ impl Footer {
     /// The run that a row group belongs to. Within a run rows are sorted, and each span is there once.
     pub(crate) fn run_of(&self, group: usize) -> usize {
         self.runs.partition_point(|first| *first <= group)
+    }
+
+    /// The index of traces, where there is one that is sound.
+    pub(crate) fn traces(&self) -> Option<&Arc<TraceIndex>> {
+        let traces = self.traces.as_ref();
+        traces.filter(|index| index.groups == self.groups.len() && !index.is_damaged())
     }
 
     /// The columns: each with its name and its leaves.
@@ -270,7 +280,8 @@ impl Footer {
         self.bytes.fetch_add(bytes + entry, Ordering::Relaxed);
     }
 
-    fn bytes(&self) -> usize {
+    /// Bytes that it takes, and what was read because of it.
+    pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 }
@@ -335,82 +346,4 @@ pub(crate) fn column_of(group: &RowGroupMetaData, name: &str) -> Option<usize> {
         .columns()
         .iter()
         .position(|column| column.column_path().string() == name)
-}
-
-/// Footers by file, the least recently used leaving first.
-#[derive(Debug, Default)]
-pub(crate) struct FooterCache {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    footers: HashMap<PathBuf, (Arc<Footer>, u64)>,
-    uses: u64,
-}
-
-impl FooterCache {
-    /// The footer of this file, if it is there.
-    pub(crate) fn find(&self, path: &Path) -> Option<Arc<Footer>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.uses += 1;
-        let now = state.uses;
-        let (footer, used) = state.footers.get_mut(path)?;
-        *used = now;
-        Some(Arc::clone(footer))
-    }
-
-    /// The footer of the file that is fetched from, read when it is not there.
-    pub(crate) fn get(&self, fetch: &Fetch) -> Result<Arc<Footer>, ParquetError> {
-        let path = &fetch.file().path;
-        if let Some(footer) = self.find(path) {
-            return Ok(footer);
-        }
-        // Two readers may read it at once; either is right.
-        let footer = Arc::new(Footer::read(&fetch.with_tail()?)?);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = state.uses;
-        let entry = (Arc::clone(&footer), now);
-        state.footers.insert(path.clone(), entry);
-        state.trim(BYTES_MAX);
-        Ok(footer)
-    }
-
-    /// Bytes that the footers take.
-    pub(crate) fn bytes(&self) -> usize {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.bytes()
-    }
-
-    /// Lets go of what is too much. Footers grow while they are used.
-    pub(crate) fn trim(&self) {
-        self.trim_to(BYTES_MAX);
-    }
-
-    pub(crate) fn trim_to(&self, bytes_max: usize) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.trim(bytes_max);
-    }
-}
-
-impl State {
-    fn bytes(&self) -> usize {
-        self.footers
-            .values()
-            .map(|(footer, _)| footer.bytes())
-            .sum()
-    }
-
-    fn trim(&mut self, bytes_max: usize) {
-        let mut bytes = self.bytes();
-        while bytes > bytes_max && self.footers.len() > 1 {
-            let oldest = self.footers.iter().min_by_key(|(_, (_, used))| *used);
-            let Some(oldest) = oldest.map(|(path, _)| path.clone()) else {
-                return;
-            };
-            if let Some((footer, _)) = self.footers.remove(&oldest) {
-                bytes -= footer.bytes().min(bytes);
-            }
-        }
-    }
 }

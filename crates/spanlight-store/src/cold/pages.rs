@@ -23,6 +23,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::ChunkReader as _;
 
+pub(crate) use self::bits::take_varint;
 use self::header::{Header, Kind};
 use self::index::Places;
 pub(crate) use self::values::Distinct;

@@ -15,13 +15,14 @@ use super::catalogue::AttributeScope;
 use super::condition::Condition;
 use super::decode::decode;
 use super::fetch::Fetch;
-use super::footer::{Footer, FooterCache};
+use super::footer::Footer;
+use super::footers::FooterCache;
 use super::group::GroupReader;
 use super::rows::Rows;
 use super::schema as table;
 use super::source::{DataSource, LocalFiles};
 use super::starts::{self, Starts};
-use super::{dictionary, prune, select};
+use super::{dictionary, prune, select, traces};
 use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::hot::TimeBounds;
@@ -60,6 +61,8 @@ struct OpenFile {
     footer: Arc<Footer>,
     condition: Option<Condition>,
     request: Arc<ScanRequest>,
+    /// For each row group whether it may have a trace that is asked for; as far as the file has an index.
+    has_traces: Option<Vec<bool>>,
     report: Arc<ScanReport>,
     unreadable: Arc<Unreadable>,
 }
@@ -87,6 +90,14 @@ impl FileReader {
     ) -> Result<Vec<Result<Part, ReadError>>, ReadError> {
         let source = Arc::clone(&self.source);
         let fetch = Fetch::new(source, Arc::clone(file), Arc::clone(report));
+        let has_traces = self.has_traces(&fetch, request);
+        if let Some(groups) = &has_traces
+            && !groups.contains(&true)
+        {
+            traces::count_without(file, groups, report);
+            self.footers.trim();
+            return Ok(Vec::new());
+        }
         let footer = self.footers.get(&fetch);
         let footer = footer.map_err(|error| read_error(file, &error, &self.unreadable))?;
         let opened = Arc::new(OpenFile {
@@ -94,6 +105,7 @@ impl FileReader {
             fetch: fetch.checked(footer.checksums.clone()),
             footer,
             request: Arc::clone(request),
+            has_traces,
             report: Arc::clone(report),
             unreadable: Arc::clone(&self.unreadable),
         });
@@ -152,6 +164,13 @@ impl OpenFile {
         let times = self.footer.groups[group].times;
         if !range.is_none_or(|range| times.may_overlap(range)) {
             return Ok(Some(SkipReason::Time));
+        }
+        let has_traces = self
+            .has_traces
+            .as_ref()
+            .and_then(|groups| groups.get(group));
+        if has_traces == Some(&false) {
+            return Ok(Some(SkipReason::Bloom));
         }
         let Some(condition) = &self.condition else {
             return Ok(None);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray as _;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
@@ -20,7 +21,10 @@ use super::chunk::{PAGE_ROWS, RowGroupWriter};
 use super::encode::{Encoder, Source};
 use super::order::Order;
 use super::promote::Promotion;
-use super::schema::{FORMAT, META_CATALOGUE, META_FORMAT, META_RUNS, META_TIMES, table_schema};
+use super::schema::{
+    FORMAT, META_CATALOGUE, META_FORMAT, META_RUNS, META_TIMES, TRACE_ID, table_schema,
+};
+use super::traces::{Gathering, META_TRACES};
 use super::{ColdFile, FileTimes};
 use crate::disk::{Disk, DiskFile};
 
@@ -121,6 +125,7 @@ pub(crate) struct FileWriter {
     path: PathBuf,
     file: SerializedFileWriter<Sink>,
     groups: RowGroupWriter,
+    traces: Gathering,
 }
 
 impl FileWriter {
@@ -155,23 +160,29 @@ impl FileWriter {
             path: path.to_owned(),
             file: file.map_err(error)?,
             groups: RowGroupWriter::new().map_err(error)?,
+            traces: Gathering::default(),
         })
     }
 
     /// Writes rows as one row group.
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), WriteError> {
+        let ids = rows.column_by_name(TRACE_ID);
+        let ids = ids.and_then(|ids| ids.as_binary_opt::<i32>());
+        self.traces.push_group(ids.into_iter().flatten().flatten());
         let written = self.groups.write(&mut self.file, rows);
         written.map_err(|error| self.error(error))
     }
 
     /// Writes a row group of another file as it is there: `chunk` knows the column chunks by their paths, and whether
-    /// there are any, `bytes` has them.
-    pub(crate) fn append(
+    /// there are any, `bytes` has them; the traces are those of its spans.
+    pub(crate) fn append<'a>(
         &mut self,
         spans: usize,
+        traces: impl Iterator<Item = &'a [u8]>,
         chunk: impl FnMut(&str) -> Result<Option<ColumnCloseResult>, ParquetError>,
         bytes: &impl ChunkReader,
     ) -> Result<(), WriteError> {
+        self.traces.push_group(traces);
         let written = self.groups.append(&mut self.file, spans, chunk, bytes);
         written.map_err(|error| self.error(error))
     }
@@ -196,14 +207,8 @@ impl FileWriter {
             self.file.append_key_value_metadata(entry);
         }
         let path = self.path;
-        // So that nothing of the row groups is on its way to the sink.
-        let flushed = self.file.flush().and_then(|()| {
-            let sums = self.file.inner_mut().begin_end()?;
-            let entry = KeyValue::new(META_CHECKSUMS.to_owned(), sums);
-            self.file.append_key_value_metadata(entry);
-            Ok(())
-        });
-        flushed.map_err(|source| WriteError::Disk {
+        let ended = end(&mut self.file, self.traces);
+        ended.map_err(|source| WriteError::Disk {
             path: path.clone(),
             source,
         })?;
@@ -223,6 +228,20 @@ impl FileWriter {
             source,
         }
     }
+}
+
+/// Writes what lies between the row groups and the file's end, and says what must be known of it.
+fn end(file: &mut SerializedFileWriter<Sink>, traces: Gathering) -> io::Result<()> {
+    let (index, about_index) = traces.finish(file.bytes_written() as u64);
+    file.write_all(&index)?;
+    // So that nothing is on its way to the sink.
+    file.flush()?;
+    let sums = file.inner_mut().begin_end()?;
+    // Readers look for what is said of the index at the very end.
+    for (name, value) in [(META_CHECKSUMS, sums), (META_TRACES, about_index)] {
+        file.append_key_value_metadata(KeyValue::new(name.to_owned(), value));
+    }
+    Ok(())
 }
 
 /// What a file says about itself.

@@ -292,10 +292,14 @@ pub(crate) async fn of_files(
     request: &Arc<ScanRequest>,
     report: &Arc<ScanReport>,
 ) -> Vec<Partition> {
-    let in_time: Vec<_> = files
-        .filter(|file| is_in_time(file, request, report))
-        .map(Arc::clone)
-        .collect();
+    let mut in_time = Vec::new();
+    for file in files.filter(|file| is_in_time(file, request, report)) {
+        // Most files lack a trace, and to know it takes no thread.
+        match reader.lacks_traces(file, request, report) {
+            true => report.files.skip(SkipReason::NoRows, 1),
+            false => in_time.push(Arc::clone(file)),
+        }
+    }
     let chunks = in_time.chunks(FILES_AT_ONCE).map(|files| {
         let (reader, files) = (reader.clone(), files.to_vec());
         let (request, report) = (Arc::clone(request), Arc::clone(report));

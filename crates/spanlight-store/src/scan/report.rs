@@ -13,7 +13,7 @@ pub enum SkipReason {
     KeyAbsent,
     /// The bounds of a column exclude what is asked for.
     Statistics,
-    /// A Bloom filter excludes the trace ids or the value.
+    /// A Bloom filter, or the index of traces, excludes what is asked for.
     Bloom,
     /// None of the distinct values of a column passes.
     Dictionary,

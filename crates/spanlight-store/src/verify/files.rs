@@ -11,7 +11,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::FileReader as _;
 use parquet::file::serialized_reader::SerializedFileReader;
 use serde_json::Value;
-use spanlight_model::{SpanBatch, SpanKind};
+use spanlight_model::{SpanBatch, SpanKind, TraceId};
 
 use crate::cold::FileTimes;
 use crate::cold::fetch::Fetch;
@@ -156,7 +156,12 @@ pub(super) async fn check(
         outcome.problems.push(file.problem(message));
     }
     match spans_of(place, file, ScanColumns::ALL) {
-        Ok(spans) => read_through(file, spans, keys, progress, &mut outcome).await,
+        Ok(spans) => {
+            let traces = read_through(file, spans, keys, progress, &mut outcome).await;
+            let wrong = traces.and_then(|traces| against_index(place, file, &traces));
+            let wrong = wrong.map(|message| file.problem(message));
+            outcome.problems.extend(wrong);
+        }
         Err(error) => {
             progress.advance(file.bytes());
             outcome.problems.push(file.problem(error.to_string()));
@@ -181,13 +186,25 @@ fn unknown_columns(
     Ok(names.filter(|name| !columns.contains(name)).collect())
 }
 
+/// What is wrong with the index of a file's traces.
+fn against_index(place: &Place, file: &Check, traces: &[TraceId]) -> Option<String> {
+    let found = identify(place.disk.as_ref(), &file.path).ok()?;
+    let lacking = FileReader::local(&place.disk).traces_lacking(&Arc::new(found), traces);
+    match lacking {
+        Ok(0) => None,
+        Ok(lacking) => Some(format!("its index lacks {lacking} of its traces")),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Reads every span; gives the traces of a file in which nothing is wrong.
 async fn read_through(
     file: &Check,
     mut spans: BoxStream<'static, Result<SpanBatch, ReadError>>,
     keys: &mut Keys,
     progress: &Arc<Progress>,
     outcome: &mut Outcome,
-) {
+) -> Option<Vec<TraceId>> {
     let mut order = Order::default();
     let mut times = FileTimes::NONE;
     let mut told = 0;
@@ -209,7 +226,7 @@ async fn read_through(
     }
     progress.advance(file.bytes() - told);
     if !outcome.problems.is_empty() {
-        return;
+        return None;
     }
     if let Some(message) = order.problem() {
         outcome.problems.push(file.problem(message));
@@ -220,6 +237,7 @@ async fn read_through(
             .problems
             .extend(wrong.map(|message| file.problem(message)));
     }
+    Some(order.traces)
 }
 
 fn include(times: &mut FileTimes, batch: &SpanBatch) {
@@ -256,6 +274,7 @@ fn against_commit(committed: &TableFile, spans: u64, times: &FileTimes) -> Optio
 struct Order {
     finished: HashSet<u64>,
     trace: Option<[u8; 16]>,
+    traces: Vec<TraceId>,
     start: i64,
     keys: HashSet<Key>,
     scattered: u64,
@@ -277,6 +296,7 @@ impl Order {
                 }
                 self.scattered += u64::from(self.finished.contains(&digest(trace)));
                 self.keys.clear();
+                self.traces.push(TraceId(trace));
             }
             self.start = start;
             let is_server = columns.kinds.value(row) == SpanKind::Server as i8;

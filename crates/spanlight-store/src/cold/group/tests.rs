@@ -13,7 +13,8 @@ use spanlight_model::{SpanBatch, SpanBatchBuilder, SpanId, TraceId, Value};
 
 use super::{Batches, GroupReader};
 use crate::cold::fetch::Fetch;
-use crate::cold::footer::{Footer, FooterCache};
+use crate::cold::footer::Footer;
+use crate::cold::footers::FooterCache;
 use crate::cold::rows::Rows;
 use crate::cold::source::LocalFiles;
 use crate::cold::write;

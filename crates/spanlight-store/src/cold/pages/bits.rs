@@ -1,7 +1,7 @@
 //! Numbers of few bits: variable lengths, packed bits, runs.
 
 /// Takes an unsigned LEB128 number off the front; `None` when it does not end, or is too great.
-pub(super) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+pub(crate) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
     for (at, byte) in bytes.iter().enumerate().take(10) {
         number |= u64::from(byte & 0x7f).checked_shl(7 * at as u32)?;
