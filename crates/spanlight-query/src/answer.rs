@@ -25,7 +25,7 @@ pub struct SearchRequest {
 /// What a search found.
 #[derive(Debug, Clone, Default)]
 pub struct SearchAnswer {
-    /// Newest first, by the start of the trace, then by id.
+    /// Newest first, by the start of the trace, then by id; or in the order that the query gives.
     pub traces: Vec<TraceSummary>,
     /// Continues after the last trace; `None` when there is no more.
     pub next_cursor: Option<String>,

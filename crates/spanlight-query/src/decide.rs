@@ -31,8 +31,8 @@ pub(crate) struct Scope {
 /// What was decided of some traces.
 #[derive(Debug)]
 pub(crate) struct Decided {
-    /// In no order.
-    pub(crate) answers: Vec<TraceSummary>,
+    /// In no order; each with its place where answers are not by time: greater ones come earlier.
+    pub(crate) answers: Vec<(i64, TraceSummary)>,
     /// A trace of the range has spans outside the window, so there may be others, of which all that matches is there.
     pub(crate) has_long: bool,
 }
@@ -132,9 +132,14 @@ pub(crate) fn decide(
                 bound: &bound,
                 hits: &hits,
             };
-            let sets = evaluation.run(plan);
+            let mut sets = evaluation.run(plan);
             let count = scope.spans_per_trace;
-            (!sets.is_empty()).then(|| summarize(trace, &bound, &plan.fields, sets, count))
+            if sets.is_empty() {
+                return None;
+            }
+            let rank = plan.rank.as_ref();
+            let place = rank.map_or(0, |rank| evaluation.rank(rank, &mut sets));
+            Some((place, summarize(trace, &bound, &plan.fields, sets, count)))
         })
         .collect();
     Decided { answers, has_long }

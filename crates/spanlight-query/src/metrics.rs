@@ -7,6 +7,7 @@
 
 mod answer;
 mod compare;
+mod exemplars;
 mod groups;
 mod lines;
 mod measure;
@@ -14,6 +15,7 @@ mod plan;
 mod program;
 mod relate;
 mod repeats;
+mod roots;
 mod rows;
 mod run;
 mod spans;

@@ -1,8 +1,8 @@
 //! A query compiled: its filters and fields, what a trace must have to be worth loading, and the stages that decide.
 
 use spanlight_traceql::ast::{
-    Aggregate, AggregateFunction, Comparison, End, FieldExpression, Order, OrderKey, Pipeline,
-    Query, Root, ScalarFilter, SpansetExpression, SpansetNode, StageNode, StructuralForm,
+    Aggregate, AggregateFunction, Comparison, End, FieldExpression, Located, Order, OrderKey,
+    Pipeline, Query, Root, ScalarFilter, SpansetExpression, SpansetNode, StageNode, StructuralForm,
     StructuralOperator,
 };
 
@@ -19,6 +19,27 @@ pub(crate) struct Plan {
     pub(crate) stages: Vec<Stage>,
     /// What the query's filters must find in a trace for the trace to be an answer.
     pub(crate) needs: Needs,
+    /// The order of the answers, where it is not by time.
+    pub(crate) rank: Option<Rank>,
+}
+
+/// `order by(aggregate)` at the end of a query: of the spansets of a trace, and of the traces by their first.
+#[derive(Debug)]
+pub(crate) struct Rank {
+    pub(crate) aggregate: CompiledAggregate,
+    pub(crate) descending: bool,
+    /// How many traces are kept.
+    pub(crate) limit: usize,
+}
+
+/// An aggregate over the spans of a set.
+#[derive(Debug)]
+pub(crate) struct CompiledAggregate {
+    pub(crate) function: AggregateFunction,
+    pub(crate) argument: Option<Node>,
+    pub(crate) quantile: Option<f64>,
+    /// In canonical form, such as `max(.a * 2)`.
+    pub(crate) text: String,
 }
 
 /// A stage of a pipeline.
@@ -57,13 +78,9 @@ pub(crate) enum Spansets {
 /// `aggregate OP literal`.
 #[derive(Debug)]
 pub(crate) struct AggregateFilter {
-    pub(crate) function: AggregateFunction,
-    pub(crate) argument: Option<Node>,
-    pub(crate) quantile: Option<f64>,
+    pub(crate) aggregate: CompiledAggregate,
     pub(crate) operator: Comparison,
     pub(crate) value: Scalar<'static>,
-    /// The aggregate in canonical form, such as `max(.a * 2)`.
-    pub(crate) text: String,
 }
 
 /// A condition on which filters find something in a trace: necessary, not sufficient.
@@ -77,6 +94,9 @@ pub(crate) enum Needs {
 
 /// Found filters are bits of a number; the last bit stands for all further filters.
 const LAST_BIT: usize = 63;
+
+/// Of so many filters each has a bit of its own.
+pub(crate) const FILTERS_APART: usize = LAST_BIT;
 
 /// The bit of a filter.
 pub(crate) fn filter_bit(filter: usize) -> u64 {
@@ -107,22 +127,47 @@ impl Plan {
                 });
             }
         };
-        Self::of_pipeline(pipeline)
+        // The order of the answers concerns the answers alone, and so stands at the end.
+        let (stages, rank) = match pipeline.stages.split_last() {
+            Some((
+                Located {
+                    node: StageNode::Order(order),
+                    ..
+                },
+                stages,
+            )) => match &order.key {
+                OrderKey::Spansets(aggregate) => (stages, Some((order, &aggregate.node))),
+                OrderKey::Spans(_) => (&pipeline.stages[..], None),
+            },
+            _ => (&pipeline.stages[..], None),
+        };
+        let mut compiler = Compiler::default();
+        let (stages, needs) = compiler.stages(stages)?;
+        let rank = rank.map(|(order, aggregate)| Rank {
+            aggregate: compiler.aggregate(aggregate),
+            descending: order.descending,
+            limit: order.limit.map_or(usize::MAX, at_most),
+        });
+        Ok(compiler.plan(stages, needs, rank))
     }
 
     /// Compiles what selects spans.
     pub(crate) fn of_pipeline(pipeline: &Pipeline) -> Result<Self, Unsupported> {
-        let mut compiler = Compiler {
-            fields: Fields::default(),
-            filters: Vec::new(),
-        };
-        let (stages, needs) = compiler.stages(pipeline)?;
-        Ok(Self {
-            fields: compiler.fields,
-            filters: compiler.filters,
+        let mut compiler = Compiler::default();
+        let (stages, needs) = compiler.stages(&pipeline.stages)?;
+        Ok(compiler.plan(stages, needs, None))
+    }
+}
+
+impl Compiler {
+    fn plan(self, stages: Vec<Stage>, needs: Needs, rank: Option<Rank>) -> Plan {
+        Plan {
+            fields: self.fields,
+            filters: self.filters,
             stages,
             needs,
-        })
+            rank,
+        }
     }
 }
 
@@ -130,23 +175,27 @@ fn at_most(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
+#[derive(Default)]
 struct Compiler {
     fields: Fields,
     filters: Vec<Filter>,
 }
 
 impl Compiler {
-    fn stages(&mut self, pipeline: &Pipeline) -> Result<(Vec<Stage>, Needs), Unsupported> {
+    fn stages(
+        &mut self,
+        of: &[spanlight_traceql::ast::Stage],
+    ) -> Result<(Vec<Stage>, Needs), Unsupported> {
         let mut needs = Vec::new();
-        let mut stages = Vec::with_capacity(pipeline.stages.len());
-        for stage in &pipeline.stages {
+        let mut stages = Vec::with_capacity(of.len());
+        for stage in of {
             stages.extend(match &stage.node {
                 StageNode::Spansets(expression) => {
                     let (spansets, need) = self.spansets(expression)?;
                     needs.push(need);
                     Some(Stage::Spansets(spansets))
                 }
-                StageNode::Filter(filter) => Some(Stage::Filter(self.aggregate(filter)?)),
+                StageNode::Filter(filter) => Some(Stage::Filter(self.aggregate_filter(filter)?)),
                 StageNode::GroupBy(expression) => Some(Stage::GroupBy {
                     value: Node::compile(expression, &mut self.fields),
                     text: format!("by({})", expression.node),
@@ -182,8 +231,8 @@ impl Compiler {
                 limit: order.limit.map_or(usize::MAX, at_most),
             }),
             OrderKey::Spansets(aggregate) => Err(Unsupported {
-                message: "traces come newest first; another order of them is not supported yet",
-                hint: "order the spans of each trace, as in order by(duration) desc",
+                message: "the order of traces stands at the end of a search",
+                hint: "put it there, or order the spans of each trace, as in order by(duration) desc",
                 position: aggregate.position.clone(),
             }),
         }
@@ -205,7 +254,7 @@ impl Compiler {
                 (Spansets::Filter(filter), Needs::Filter(filter))
             }
             SpansetNode::Pipeline(pipeline) => {
-                let (stages, needs) = self.stages(pipeline)?;
+                let (stages, needs) = self.stages(&pipeline.stages)?;
                 (Spansets::Pipeline(stages), needs)
             }
             SpansetNode::And(operands) => {
@@ -246,7 +295,7 @@ impl Compiler {
             .collect()
     }
 
-    fn aggregate(&mut self, filter: &ScalarFilter) -> Result<AggregateFilter, Unsupported> {
+    fn aggregate_filter(&mut self, filter: &ScalarFilter) -> Result<AggregateFilter, Unsupported> {
         let Some((aggregate, operator, value)) = filter.parts() else {
             return Err(Unsupported {
                 message: "only an aggregate compared with a literal is supported yet",
@@ -254,19 +303,20 @@ impl Compiler {
                 position: filter.left.position.start..filter.right.position.end,
             });
         };
-        let Aggregate {
-            function,
-            argument,
-            quantile,
-        } = aggregate;
-        let argument = argument.as_deref();
         Ok(AggregateFilter {
-            function: *function,
-            quantile: *quantile,
-            argument: argument.map(|argument| Node::compile(argument, &mut self.fields)),
+            aggregate: self.aggregate(aggregate),
             operator,
             value: Scalar::of_static(value),
-            text: filter.left.node.to_string(),
         })
+    }
+
+    fn aggregate(&mut self, aggregate: &Aggregate) -> CompiledAggregate {
+        let argument = aggregate.argument.as_deref();
+        CompiledAggregate {
+            function: aggregate.function,
+            quantile: aggregate.quantile,
+            argument: argument.map(|argument| Node::compile(argument, &mut self.fields)),
+            text: aggregate.to_string(),
+        }
     }
 }

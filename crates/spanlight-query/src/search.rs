@@ -74,6 +74,11 @@ pub(crate) async fn run(
     let conditions = Arc::new(Conditions::of(&plan));
     let conditions_of_files = Conditions::of_files(&conditions);
     let is_decided_by_spans = !Arc::ptr_eq(&conditions, &conditions_of_files);
+    // One more than asked for tells whether there is a next page.
+    let front = match &plan.rank {
+        None => Front::new(request.limit + 1, memory),
+        Some(rank) => Front::ranked(request.limit.min(rank.limit), memory),
+    };
     let mut search = Search {
         conditions_of_files,
         conditions,
@@ -84,8 +89,7 @@ pub(crate) async fn run(
             spans_per_trace: request.spans_per_trace,
             window: i64::MIN..i64::MAX,
         },
-        // One more than asked for tells whether there is a next page.
-        front: Front::new(request.limit + 1, memory),
+        front,
         snapshot,
         limits,
         memory: Arc::clone(memory),
@@ -352,8 +356,8 @@ impl Search<'_> {
             tokio::task::spawn_blocking(move || decide(&loaded, &ids, &plan, &scope, &cancelled));
         let found = self.in_time(work).await??;
         self.has_long |= found.has_long;
-        for summary in found.answers {
-            self.front.found(summary);
+        for (place, summary) in found.answers {
+            self.front.found(place, summary);
         }
         Ok(Ok(()))
     }

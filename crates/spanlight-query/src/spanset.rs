@@ -9,7 +9,7 @@ use spanlight_traceql::ast::{
     AggregateFunction, Comparison, End, Relation, StructuralForm, StructuralOperator,
 };
 
-use crate::plan::{AggregateFilter, Plan, Spansets, Stage};
+use crate::plan::{AggregateFilter, CompiledAggregate, Plan, Rank, Spansets, Stage};
 use crate::predicate::{Bound, Node, Scalar, compare};
 use crate::traces::TraceRows;
 
@@ -19,6 +19,16 @@ pub(crate) struct Selected {
     pub(crate) spans: Vec<usize>,
     /// Groups and aggregates, keyed by their text in the query.
     pub(crate) attributes: Vec<(String, AnyValue)>,
+}
+
+impl Selected {
+    /// Adds an aggregate to what is said beside the spans.
+    fn show(&mut self, text: &str, value: &Scalar<'_>) {
+        if let Some(shown) = value.to_any() {
+            self.attributes.retain(|(known, _)| known != text);
+            self.attributes.push((text.to_owned(), shown));
+        }
+    }
 }
 
 /// A trace under evaluation.
@@ -55,7 +65,7 @@ impl Evaluation<'_> {
                     .collect(),
                 Stage::Filter(filter) => sets
                     .into_iter()
-                    .filter_map(|set| self.aggregate(filter, set))
+                    .filter_map(|set| self.filter(filter, set))
                     .collect(),
                 Stage::GroupBy { value, text } => sets
                     .into_iter()
@@ -174,29 +184,50 @@ impl Evaluation<'_> {
     }
 
     /// The set with the aggregate shown, when it passes.
-    fn aggregate(&self, filter: &AggregateFilter, mut set: Selected) -> Option<Selected> {
-        let value = match (&filter.argument, filter.function) {
-            (None, _) => Scalar::Int(set.spans.len() as i64),
-            (Some(argument), AggregateFunction::Quantile) => {
-                let values = set.spans.iter().map(|&span| self.value(argument, span));
-                order::quantile(values, filter.quantile.unwrap_or_default())?
-            }
-            (Some(argument), function) => {
-                let mut total = Total::default();
-                for &span in &set.spans {
-                    total.add(&self.value(argument, span));
-                }
-                total.result(function)?
-            }
-        };
+    fn filter(&self, filter: &AggregateFilter, mut set: Selected) -> Option<Selected> {
+        let value = self.aggregate(&filter.aggregate, &set.spans)?;
         if !compare(filter.operator, &value, &filter.value) {
             return None;
         }
-        if let Some(shown) = value.to_any() {
-            set.attributes.retain(|(text, _)| *text != filter.text);
-            set.attributes.push((filter.text.clone(), shown));
-        }
+        set.show(&filter.aggregate.text, &value);
         Some(set)
+    }
+
+    /// `None` of no value.
+    fn aggregate(&self, aggregate: &CompiledAggregate, spans: &[usize]) -> Option<Scalar<'_>> {
+        match (&aggregate.argument, aggregate.function) {
+            (None, _) => Some(Scalar::Int(spans.len() as i64)),
+            (Some(argument), AggregateFunction::Quantile) => {
+                let values = spans.iter().map(|&span| self.value(argument, span));
+                order::quantile(values, aggregate.quantile.unwrap_or_default())
+            }
+            (Some(argument), function) => {
+                let mut total = Total::default();
+                for &span in spans {
+                    total.add(&self.value(argument, span));
+                }
+                total.result(function)
+            }
+        }
+    }
+
+    /// Puts the sets in their order, and gives the place of the trace among others, the greatest first.
+    pub(crate) fn rank(&self, rank: &Rank, sets: &mut Vec<Selected>) -> i64 {
+        let mut placed: Vec<(i64, Selected)> = std::mem::take(sets)
+            .into_iter()
+            .map(|mut set| {
+                let value = self.aggregate(&rank.aggregate, &set.spans);
+                let place = value.as_ref().map_or(i64::MIN, |value| {
+                    set.show(&rank.aggregate.text, value);
+                    order::place(value, rank.descending)
+                });
+                (place, set)
+            })
+            .collect();
+        placed.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+        let first = placed.first().map_or(i64::MIN, |(place, _)| *place);
+        sets.extend(placed.into_iter().map(|(_, set)| set));
+        first
     }
 
     /// The set in the order of a value, and as much of it as is wanted.

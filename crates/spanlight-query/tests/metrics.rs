@@ -136,6 +136,15 @@ async fn relations_are_counted_like_searches_find_them() {
 }
 
 #[tokio::test]
+async fn many_filters_are_told_apart() {
+    let mut query: Vec<String> = (0..70).map(|it| format!("{{ name = \"{it}\" }}")).collect();
+    query.push("{ }".to_owned());
+    let query = query.join(" || ");
+    let query = format!("{query} | {{ name = \"order\" }} > {{ }} | count_over_time()");
+    assert_eq!(check(SHOP, &query).await, "0:1 1:1 2:1\n");
+}
+
+#[tokio::test]
 async fn a_span_that_came_twice_counts_once_and_by_its_last_record() {
     let spans = "trace 1\n  a 0+10 id:1 .hit=true\n    b 1+5 id:2\n---\ntrace 1\n  a 0+30 id:1\n---\ntrace 1\n  b 1+5 id:2 parent:1";
     let loaded = load(spans).await;
@@ -216,6 +225,137 @@ async fn quantiles_are_exact_where_memory_is_too_short_for_all_values() {
             "{query}"
         );
     }
+}
+
+#[tokio::test]
+async fn examples_of_points_are_spans_of_them() {
+    let loaded = load(SHOP).await;
+    let examples = async |query: &str, count: usize| {
+        let request = MetricsRequest {
+            exemplars: count,
+            ..request(query)
+        };
+        let answer = loaded.engine.metrics(request).await.unwrap();
+        assert_eq!(answer.partial, []);
+        let mut text = String::new();
+        for series in &answer.series {
+            for it in &series.exemplars {
+                let (trace, span) = (it.trace_id.0[15], it.span_id.0[7]);
+                let at = (it.time_unix_nano - EPOCH) / MILLI;
+                write!(text, "{trace}/{span}@{at}:{} ", it.value).unwrap();
+            }
+        }
+        text
+    };
+    for _ in ["in memory", "in the table"] {
+        for (query, count, expected) in [
+            (
+                "{ .n > 2 || name = \"pay\" } | rate() by (name)",
+                9,
+                "1/3@20:1 1/4@1100:1 1/2@10:1 2/2@1600:1 3/2@2501:1 ",
+            ),
+            (
+                "{ .n > 2 || name = \"pay\" } | max_over_time(duration) by (name)",
+                9,
+                "1/3@20:0.1 1/4@1100:0.1 1/2@10:0.2 2/2@1600:5 3/2@2501:0.007 ",
+            ),
+            // Of several quantiles the first stands for all.
+            (
+                "{ name = \"order\" } > { name = \"pay\" } | quantile_over_time(duration, .5, .9)",
+                9,
+                "1/2@10:0.2 2/2@1600:5 3/2@2501:0.007 ",
+            ),
+            (
+                "{ rootName = \"order\" && name = \"pay\" } | sum_over_time(duration) with(exemplars=2)",
+                0,
+                "1/2@10:0.2 3/2@2501:0.007 ",
+            ),
+            // Hints that are not known, and those about sampling, change nothing.
+            (
+                "{ name = \"pay\" } | sum_over_time(duration) > 1 with(exemplars=true, sample=0.1, nonsense=1)",
+                0,
+                "2/2@1600:5 ",
+            ),
+        ] {
+            assert_eq!(examples(query, count).await, expected, "{query}");
+        }
+        assert_eq!(examples("{ } | rate() with(exemplars=false)", 9).await, "");
+        assert_eq!(
+            examples("{ name = \"order\" } | compare({ .cold })", 9).await,
+            ""
+        );
+        assert_eq!(examples("({ } | rate()) * 2", 9).await, "");
+        loaded.store.flush().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_compared_is_the_same_whether_traces_are_assembled_or_go_by() {
+    let mut text = String::new();
+    for trace in 1..=120_u32 {
+        writeln!(text, "trace {trace:x}").unwrap();
+        // The root is neither the first to start nor the only one, some parents are missing, some traces are long.
+        let spans = if trace % 40 == 0 { 50 } else { 7 };
+        for span in 1..=spans {
+            let parent = match (span + trace) % 5 {
+                0 => String::new(),
+                1 => "parent:99".to_owned(),
+                _ => format!("parent:{:x}", (span * trace) % spans + 1),
+            };
+            let (start, service) = ((span * 7 + trace) % 11, trace % 3);
+            writeln!(
+                text,
+                "  s{} {start}+5 id:{span:x} {parent} @front{service} .a={}",
+                span % 4,
+                trace % 20
+            )
+            .unwrap();
+        }
+    }
+    let loaded = load(&text).await;
+    for _ in ["in memory", "in the table"] {
+        let compare = async |filter: &str| {
+            let query = format!("{filter} | compare({{ .a < 3 }}, 5)");
+            let answer = loaded.engine.metrics(request(&query)).await.unwrap();
+            assert_eq!(answer.partial, []);
+            answer.series
+        };
+        let (passing, assembled) = (
+            compare("{ }").await,
+            compare("{ traceDuration > 0s }").await,
+        );
+        assert_eq!(passing, assembled);
+        let labels: Vec<&str> = passing.iter().map(|it| it.labels[1].0.as_str()).collect();
+        for label in ["rootName", "rootServiceName", "span:childCount", "span.a"] {
+            assert!(labels.contains(&label), "no {label}");
+        }
+        loaded.store.flush().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn more_series_than_an_answer_has_are_said() {
+    let limits = QueryLimits {
+        series_max: 2,
+        ..QueryLimits::default()
+    };
+    let loaded = load_with(SHOP, limits).await;
+    let answer = loaded.engine.metrics(request("{ } | rate() by (name)"));
+    let answer = answer.await.unwrap();
+    let names: Vec<_> = answer
+        .series
+        .iter()
+        .map(|it| it.labels[0].1.clone())
+        .collect();
+    let text = |text: &str| Some(AnyValue::String(text.to_owned()));
+    assert_eq!(names, [text("charge"), text("order")]);
+    let said = answer.partial.iter().map(ToString::to_string);
+    insta::assert_snapshot!(said.collect::<String>(), @"there are 3 series, of which the first 2 by their labels are here: group by what has fewer values, or keep the greatest with topk");
+    // What is kept of many is what counts.
+    let answer = loaded
+        .engine
+        .metrics(request("{ } | rate() by (name) | topk(1)"));
+    assert_eq!(answer.await.unwrap().partial, []);
 }
 
 #[tokio::test]

@@ -213,7 +213,7 @@ async fn what_is_not_supported_yet_says_where() {
         other => panic!("{other:?}"),
     };
     // Found by the engine, and found by the parser.
-    insta::assert_snapshot!(refused("{ .a = 1 } |\n order by(count())").await, @"line 2, column 11: traces come newest first; another order of them is not supported yet; order the spans of each trace, as in order by(duration) desc [count()]");
+    insta::assert_snapshot!(refused("{ .a = 1 } |\n order by(count()) | first(1)").await, @"line 2, column 11: the order of traces stands at the end of a search; put it there, or order the spans of each trace, as in order by(duration) desc [count()]");
     insta::assert_snapshot!(refused("{ } | 2 < count()").await, @"line 1, column 7: `2 < count()` is not supported, expected an aggregate, a comparison and a constant; write count() > 2 [2 < count()]");
 }
 

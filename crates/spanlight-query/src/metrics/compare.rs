@@ -4,6 +4,8 @@
 //! from the rest, the baseline. An attribute of too many values is given up: what nearly each span has for itself
 //! alone tells nothing, and would take the memory.
 
+mod traces;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use crate::error::QueryError;
 use crate::load::MemoryFull;
 use crate::plan::Plan;
 use crate::predicate::{Bound, Filter, Scalar};
+use traces::Traces;
 
 /// Values of an attribute that are shown where the query does not say how many.
 const TOP: u32 = 10;
@@ -38,16 +41,19 @@ const VALUES_MAX: usize = 10_000;
 const CELLS_MAX: usize = 2 << 20;
 
 /// What beside attributes is compared. Not what nearly each span has for itself: ids and times.
-const INTRINSICS: [Intrinsic; 9] = [
+const INTRINSICS: [Intrinsic; 5] = [
     Intrinsic::Name,
     Intrinsic::Kind,
     Intrinsic::Status,
-    Intrinsic::StatusMessage,
+    Intrinsic::InstrumentationName,
+    Intrinsic::InstrumentationVersion,
+];
+
+/// The same, of the trace; see [`Traces`].
+const OF_TRACES: [Intrinsic; 3] = [
     Intrinsic::RootName,
     Intrinsic::RootServiceName,
     Intrinsic::SpanChildCount,
-    Intrinsic::InstrumentationName,
-    Intrinsic::InstrumentationVersion,
 ];
 
 // Labels of the series.
@@ -79,13 +85,20 @@ impl Compare {
             return None;
         };
         let selection: Option<&FieldExpression> = selection.as_deref();
-        let slot = |intrinsic: Intrinsic| plan.fields.slot(&Field::Intrinsic(intrinsic));
         Some(Self {
-            slots: INTRINSICS.into_iter().map(slot).collect(),
+            slots: Vec::new(),
             selection: Filter::compile(selection, &mut plan.fields),
             window: window.map(|(start, end)| start..end),
             top: top.unwrap_or(TOP) as usize,
         })
+    }
+
+    /// Adds what is compared to the fields, once it is known how the spans are found: assembled traces have it then,
+    /// but no trace is assembled for it.
+    pub(crate) fn add_fields(&mut self, plan: &mut Plan) {
+        let mut slot = |intrinsic: Intrinsic| plan.fields.slot(&Field::Intrinsic(intrinsic));
+        self.slots = INTRINSICS.into_iter().map(&mut slot).collect();
+        OF_TRACES.into_iter().for_each(|it| _ = slot(it));
     }
 
     fn columns() -> ScanColumns {
@@ -203,6 +216,47 @@ impl CompareSink {
             }
             tally.bound();
         }
+    }
+
+    fn of_traces(&mut self, bound: &Bound<'_>, chosen: &Chosen<'_>) {
+        let traces = Traces::of(bound, chosen.rows);
+        self.shared(&traces.numbers, chosen, |number| {
+            let root = traces.roots.get(number).into_iter().flatten();
+            let values = root.map(|text| GroupValue::Text(text.as_str().into()));
+            let fields = OF_TRACES.into_iter().map(Field::Intrinsic);
+            fields
+                .zip(values)
+                .filter(|(_, value)| !is_blank(value))
+                .collect()
+        });
+        let places = self.places();
+        let tally = self.tally(Field::Intrinsic(Intrinsic::SpanChildCount));
+        for (at, &row) in chosen.rows.iter().enumerate() {
+            let count = i64::from(traces.child_counts[row as usize]);
+            let code = tally.values.number(&GroupValue::Int(count));
+            tally.add(code, chosen.places[at], chosen.weights[at], places);
+        }
+        tally.bound();
+    }
+
+    fn status_messages(&mut self, bound: &Bound<'_>, chosen: &Chosen<'_>) {
+        let places = self.places();
+        let messages = bound.columns.status_messages;
+        if messages.value_data().is_empty() {
+            return;
+        }
+        let tally = self.tally(Field::Intrinsic(Intrinsic::StatusMessage));
+        for (at, &row) in chosen.rows.iter().enumerate() {
+            let text = messages.value(row as usize);
+            if !text.is_empty() {
+                let code = match tally.has_too_many {
+                    true => 0,
+                    false => tally.values.number(&GroupValue::Text(text.into())),
+                };
+                tally.add(code, chosen.places[at], chosen.weights[at], places);
+            }
+        }
+        tally.bound();
     }
 
     fn own_attributes(&mut self, attributes: &Attributes<'_>, chosen: &Chosen<'_>) {
@@ -378,6 +432,8 @@ impl Sink for CompareSink {
             rows: &rows,
         };
         self.intrinsics(&compare.slots, bound, &chosen);
+        self.of_traces(bound, &chosen);
+        self.status_messages(bound, &chosen);
         self.own_attributes(&columns.attributes, &chosen);
         let resources = &columns.resource_values;
         self.shared(columns.resources.values(), &chosen, |resource| {

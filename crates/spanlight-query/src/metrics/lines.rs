@@ -74,6 +74,11 @@ impl Lines {
         let lines = self.list.into_iter();
         let series = lines.map(|mut line| {
             line.labels.extend(common.iter().cloned());
+            let has_point = |it: &Exemplar| {
+                let value = line.values.get(intervals.interval_of(it.time_unix_nano));
+                value.is_some_and(|value| !value.is_nan())
+            };
+            line.exemplars.retain(has_point);
             Series {
                 labels: line.labels,
                 points: points(&line.values, intervals).collect(),

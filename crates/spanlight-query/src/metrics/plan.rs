@@ -6,8 +6,9 @@ use spanlight_traceql::ast::{
 };
 
 use super::compare::Compare;
+use super::roots::as_relations;
 use crate::error::Unsupported;
-use crate::plan::{Plan, Spansets, Stage};
+use crate::plan::{FILTERS_APART, Plan, Spansets, Stage};
 use crate::predicate::{Filter, is_trace_level};
 
 /// A compiled metrics query.
@@ -80,9 +81,9 @@ impl MetricsPlan {
         function: &MetricsFunction,
         by: &[Located<Field>],
     ) -> Result<Self, Unsupported> {
-        let mut plan = Plan::of_pipeline(pipeline)?;
+        let mut plan = Plan::of_pipeline(&as_relations(pipeline))?;
         let measure = measure(function, &mut plan);
-        let compare = Compare::compile(function, &mut plan);
+        let mut compare = Compare::compile(function, &mut plan);
         let by = by.iter().map(|field| By {
             slot: plan.fields.slot(&field.node),
             label: field.node.to_string(),
@@ -96,9 +97,13 @@ impl MetricsPlan {
                 is_bucket: true,
             });
         }
+        let selection = selection(&plan);
+        if let Some(compare) = &mut compare {
+            compare.add_fields(&mut plan);
+        }
         Ok(Self {
             name: function.as_str(),
-            selection: selection(&plan),
+            selection,
             plan,
             measure,
             by,
@@ -156,7 +161,8 @@ fn measure(function: &MetricsFunction, plan: &mut Plan) -> Measure {
 
 /// The cheapest way that can do it.
 fn selection(plan: &Plan) -> Selection {
-    if plan.fields.iter().any(is_trace_level) {
+    // Relations tell filters apart by bits.
+    if plan.filters.len() > FILTERS_APART || plan.fields.iter().any(is_trace_level) {
         return Selection::Whole;
     }
     let spansets = plan.stages.iter().map(|stage| match stage {

@@ -80,10 +80,17 @@ impl<S: Sink> RowWorker<S> {
         let bound = Bound::new(&self.plan.plan.fields, batch.columns(), None);
         let mut rows = bound.select(filter, (0..batch.num_spans() as u32).collect());
         let ids = bound.columns.trace_ids.value_data();
-        if !self.streamed || !self.repeated.is_empty() {
+        // What is compared may be of the trace, so that all of it must be there.
+        let edges = match (self.plan.compare.is_some(), batch.num_spans()) {
+            (true, count @ 1..) => [Some(id_at(ids, 0)), Some(id_at(ids, count - 1))],
+            _ => [None; 2],
+        };
+        if !self.streamed || !self.repeated.is_empty() || edges[0].is_some() {
             rows.retain(|&row| {
                 let id = id_at(ids, row as usize);
-                let stays = self.streamed && !self.repeated.contains(&(id as TraceKey));
+                let stays = self.streamed
+                    && !self.repeated.contains(&(id as TraceKey))
+                    && !edges.contains(&Some(id));
                 if !stays {
                     self.again.insert(TraceId(id.to_be_bytes()));
                 }

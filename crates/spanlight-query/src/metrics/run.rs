@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use spanlight_store::Snapshot;
+use spanlight_traceql::ast::{Query, Static};
 use tokio::time::Instant;
 
 use super::answer::{MetricsAnswer, MetricsRequest};
+use super::exemplars::EXEMPLARS_MAX;
 use super::groups::Intervals;
 use super::lines::{Lines, Operand, calculate};
 use super::plan::{MetricsPlan, Selection};
@@ -37,8 +39,10 @@ pub(crate) async fn run(
         "" => EVERYTHING,
         _ => &request.query,
     };
-    let steps = program::compile(&spanlight_traceql::parse(text)?);
-    let steps = steps.map_err(|unsupported| unsupported.locate(text))?;
+    let query = spanlight_traceql::parse(text)?;
+    let steps = program::compile(&query).map_err(|unsupported| unsupported.locate(text))?;
+    // What is calculated of points has no span.
+    let is_calculated = steps.iter().any(|step| matches!(step, Step::Arithmetic(_)));
     let mut run = Run {
         snapshot,
         limits,
@@ -46,6 +50,10 @@ pub(crate) async fn run(
         repeats,
         intervals: intervals(request)?,
         deadline: Instant::now() + limits.search_time_limit,
+        exemplars: match is_calculated {
+            true => 0,
+            false => exemplars(&query, request),
+        },
         held: MemoryConsumer::new("series").register(memory),
         answer: MetricsAnswer::default(),
     };
@@ -57,6 +65,17 @@ pub(crate) async fn run(
         Some(Operand::Lines(lines)) => Ok(run.finish(lines)),
         _ => Err(QueryError::Internal("a query without series".to_owned())),
     }
+}
+
+/// How many the request asks for, unless the query says otherwise.
+fn exemplars(query: &Query, request: &MetricsRequest) -> usize {
+    let asked = match query.hint("exemplars") {
+        Some(Static::Bool(false)) => 0,
+        Some(Static::Bool(true)) if request.exemplars == 0 => EXEMPLARS_MAX,
+        Some(Static::Int(count)) => usize::try_from(*count).unwrap_or(request.exemplars),
+        _ => request.exemplars,
+    };
+    asked.min(EXEMPLARS_MAX)
 }
 
 fn intervals(request: &MetricsRequest) -> Result<Intervals, QueryError> {
@@ -86,6 +105,8 @@ struct Run<'l> {
     repeats: &'l RepeatCache,
     intervals: Intervals,
     deadline: Instant,
+    /// How many to give.
+    exemplars: usize,
     /// For the series on the stack.
     held: MemoryReservation,
     answer: MetricsAnswer,
@@ -142,6 +163,9 @@ impl Run<'_> {
             Selection::Spans(filter) => pass.spans(filter).await?,
             Selection::Traces => pass.traces().await?,
             Selection::Whole => pass.whole().await?,
+        }
+        if self.exemplars > 0 && plan.compare.is_none() {
+            pass.exemplars(self.exemplars).await?;
         }
         let (answer, lines) = pass.finish();
         for reason in answer.partial {

@@ -192,11 +192,23 @@ impl<'a> Bound<'a> {
         }
     }
 
-    /// The trace of a row, and the row's position in it.
-    fn shape(&self, row: usize) -> Option<(&'a TraceShape<'a>, usize)> {
+    /// Whether the traces of the rows are known.
+    pub(crate) fn has_traces(&self) -> bool {
+        self.traces.is_some()
+    }
+
+    /// The trace of a row by number and shape, and the row's position in it.
+    pub(crate) fn trace(&self, row: usize) -> Option<(u32, &'a TraceShape<'a>, usize)> {
         let traces = self.traces?;
         let (trace, position) = *traces.places.get(row)?;
-        Some((traces.shapes.get(trace as usize)?, position as usize))
+        let shape = traces.shapes.get(trace as usize)?;
+        Some((trace, shape, position as usize))
+    }
+
+    /// The trace of a row, and the row's position in it.
+    fn shape(&self, row: usize) -> Option<(&'a TraceShape<'a>, usize)> {
+        let (_, shape, position) = self.trace(row)?;
+        Some((shape, position))
     }
 
     fn of_parent(&self, slot: usize, row: usize) -> Option<Scalar<'a>> {

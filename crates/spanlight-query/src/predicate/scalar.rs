@@ -292,8 +292,10 @@ pub(crate) fn calculate(
 ) -> Scalar<'static> {
     use Scalar as S;
     match (left, right) {
-        // Two to the power of minus one is a half.
-        (S::Int(base), S::Int(exponent)) if operator == Arithmetic::Power && *exponent < 0 => {
+        // Two to the power of minus one is a half, and of no unit.
+        (S::Int(base) | S::Duration(base), S::Int(exponent) | S::Duration(exponent))
+            if operator == Arithmetic::Power && *exponent < 0 =>
+        {
             S::Float((*base as f64).powf(*exponent as f64))
         }
         (S::Int(left), S::Int(right)) => whole(operator, *left, *right).map_or(S::Nil, S::Int),

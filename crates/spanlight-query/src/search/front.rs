@@ -42,6 +42,8 @@ pub(super) struct Front {
     seen: FxHashMap<TraceId, Seen>,
     /// The traces to decide; the one that may be newest is last.
     queue: Vec<Key>,
+    /// Not the newest answers are wanted, but those of the greatest places, so that any trace may be one.
+    is_ranked: bool,
     /// The newest answers, the oldest of them on top.
     answers: BinaryHeap<Reverse<Answer>>,
     memory: MemoryReservation,
@@ -50,13 +52,14 @@ pub(super) struct Front {
 
 #[derive(Debug)]
 struct Answer {
+    place: i64,
     key: Key,
     summary: TraceSummary,
 }
 
 impl PartialEq for Answer {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        (self.place, self.key) == (other.place, other.key)
     }
 }
 
@@ -70,7 +73,7 @@ impl PartialOrd for Answer {
 
 impl Ord for Answer {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key.cmp(&other.key)
+        (self.place, self.key).cmp(&(other.place, other.key))
     }
 }
 
@@ -79,6 +82,7 @@ impl Front {
     pub(super) fn new(size: usize, memory: &Arc<dyn MemoryPool>) -> Self {
         Self {
             size,
+            is_ranked: false,
             seen: FxHashMap::default(),
             queue: Vec::new(),
             answers: BinaryHeap::new(),
@@ -87,10 +91,20 @@ impl Front {
         }
     }
 
+    /// Keeps the `size` answers of the greatest places.
+    pub(super) fn ranked(size: usize, memory: &Arc<dyn MemoryPool>) -> Self {
+        Self {
+            is_ranked: true,
+            ..Self::new(size, memory)
+        }
+    }
+
     /// Traces that start earlier are no longer on the page.
     pub(super) fn start_min(&self) -> i64 {
         match self.answers.peek() {
-            Some(Reverse(oldest)) if self.answers.len() >= self.size => oldest.key.0,
+            Some(Reverse(oldest)) if self.answers.len() >= self.size && !self.is_ranked => {
+                oldest.key.0
+            }
             _ => i64::MIN,
         }
     }
@@ -173,16 +187,20 @@ impl Front {
         ids
     }
 
-    /// Adds an answer.
-    pub(super) fn found(&mut self, summary: TraceSummary) {
+    /// Adds an answer, and its place where the newest are not wanted.
+    pub(super) fn found(&mut self, place: i64, summary: TraceSummary) {
         let key = (summary.start_time_unix_nano, summary.trace_id);
-        self.answers.push(Reverse(Answer { key, summary }));
+        self.answers.push(Reverse(Answer {
+            place,
+            key,
+            summary,
+        }));
         if self.answers.len() > self.size {
             self.answers.pop();
         }
     }
 
-    /// The answers, newest first.
+    /// The answers, newest or greatest first.
     pub(super) fn take(&mut self) -> Vec<TraceSummary> {
         std::mem::take(&mut self.answers)
             .into_sorted_vec()

@@ -33,6 +33,22 @@ pub(super) fn quantile<'a>(
     Some(numbers.swap_remove(usize::try_from(rank).ok()?))
 }
 
+/// The place of a number or duration: the greater comes earlier. What has none comes last, as the least.
+pub(super) fn place(value: &Scalar<'_>, descending: bool) -> i64 {
+    let Some(number) = value.as_f64().filter(|number| !number.is_nan()) else {
+        return i64::MIN;
+    };
+    let number = if descending { number } else { -number };
+    // In the order of the numbers, above what has none.
+    let bits = number.to_bits() as i64;
+    let ordered = if bits < 0 {
+        i64::MIN.wrapping_sub(bits)
+    } else {
+        bits
+    };
+    ordered.max(i64::MIN + 1)
+}
+
 /// Values of different types do not mix: numbers and durations, texts, truth values, statuses, kinds. Of lists any
 /// element may be the lesser one, which is no order, so all are alike.
 fn order(left: &Scalar<'_>, right: &Scalar<'_>) -> Ordering {

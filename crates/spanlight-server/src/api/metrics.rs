@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use spanlight_model::AnyValue;
-use spanlight_query::{MetricsAnswer, MetricsRequest, Series};
+use spanlight_query::{Exemplar, MetricsAnswer, MetricsRequest, Series};
 
 use super::explain::{self, ExplanationJson};
 use super::failure::Failure;
@@ -40,18 +40,26 @@ fn request(parameters: &Parameters) -> Result<MetricsRequest, Failure> {
     let end = parse_end(parameters.get("end"), now)
         .map_err(|error| Failure::bad_parameter("end", &error.to_string()))?;
     let step = match parameters.get("step") {
-        None => default_step(start, end),
-        Some(text) => parse_duration(text).ok_or_else(|| {
+        None => Some(default_step(start, end)),
+        Some("all") => None,
+        Some(text) => Some(parse_duration(text).ok_or_else(|| {
             Failure::bad_parameter(
                 "step",
-                &format!("{text:?} is no duration; write seconds, or 30s, 5m, 1h"),
+                &format!("{text:?} is no duration; write seconds, or 30s, 5m, 1h, or all"),
             )
+        })?),
+    };
+    let exemplars = match parameters.get("exemplars") {
+        None => 0,
+        Some(text) => text.parse().map_err(|_| {
+            Failure::bad_parameter("exemplars", &format!("{text:?} is no number of spans"))
         })?,
     };
     Ok(MetricsRequest {
         query: parameters.get("q").unwrap_or_default().to_owned(),
         time_range: start..end,
-        step: Some(step),
+        step,
+        exemplars,
         ..MetricsRequest::default()
     })
 }
@@ -78,6 +86,17 @@ struct SeriesJson {
     labels: BTreeMap<String, serde_json::Value>,
     /// The start of each interval in unix seconds, and the value.
     samples: Vec<(f64, f64)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exemplars: Vec<ExemplarJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct ExemplarJson {
+    trace_id: String,
+    span_id: String,
+    /// In unix seconds, as in samples.
+    time: f64,
+    value: f64,
 }
 
 impl Answer {
@@ -109,6 +128,18 @@ impl SeriesJson {
                 .iter()
                 .map(|point| (point.start_time_unix_nano as f64 / 1e9, point.value))
                 .collect(),
+            exemplars: series.exemplars.iter().map(ExemplarJson::of).collect(),
+        }
+    }
+}
+
+impl ExemplarJson {
+    fn of(exemplar: &Exemplar) -> Self {
+        Self {
+            trace_id: exemplar.trace_id.to_string(),
+            span_id: exemplar.span_id.to_string(),
+            time: exemplar.time_unix_nano as f64 / 1e9,
+            value: exemplar.value,
         }
     }
 }
