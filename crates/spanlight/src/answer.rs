@@ -1,5 +1,7 @@
 //! The answers of the HTTP API, as far as the terminal shows them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// `/api/v1/search`.
@@ -16,6 +18,28 @@ pub struct SearchAnswer {
     /// What the query read, where that was asked for.
     #[serde(default)]
     pub explain: Option<Explanation>,
+}
+
+/// `/api/v1/metrics`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct MetricsAnswer {
+    /// By their labels.
+    pub series: Vec<Series>,
+    /// What is missing; empty when the answer is complete.
+    #[serde(default)]
+    pub partial: Vec<Partial>,
+    /// What the query read, where that was asked for.
+    #[serde(default)]
+    pub explain: Option<Explanation>,
+}
+
+/// A time series.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Series {
+    /// Null where the spans have no value.
+    pub labels: BTreeMap<String, serde_json::Value>,
+    /// Starts of intervals in unix seconds, and values.
+    pub samples: Vec<(f64, f64)>,
 }
 
 /// What a query read.

@@ -56,7 +56,7 @@ pub enum Command {
     /// Run the server on a temporary directory, with example systems that send traffic
     #[command(after_help = DEMO_HELP)]
     Demo(DemoArguments),
-    /// Search for traces with TraceQL
+    /// Search for traces, or draw time series, with TraceQL
     #[command(after_help = QUERY_HELP)]
     Query(QueryArguments),
     /// Show a trace as a waterfall
@@ -103,6 +103,7 @@ Examples:
   spanlight query '{ status = error }'
   spanlight query '{ span.faas.coldstart = true && duration > 1s }' --start now-24h
   spanlight query '{ resource.service.name = \"ebe-egress\" } | count() > 3' --limit 50
+  spanlight query '{ status = error } | rate() by (resource.service.name)' --step 1m
   spanlight query '{ span.user.id = \"user-1042\" }' --output json | jq '.traces[].trace_id'";
 
 const TRACE_HELP: &str = "\
@@ -194,7 +195,7 @@ pub struct TargetArguments {
 /// `query`.
 #[derive(Debug, Args)]
 pub struct QueryArguments {
-    /// What to find; nothing finds every trace
+    /// What to find, or to make series of; nothing finds every trace
     #[arg(value_name = "TRACEQL", default_value = "", hide_default_value = true)]
     pub query: String,
     /// From when on
@@ -206,6 +207,9 @@ pub struct QueryArguments {
     /// The most traces to show
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub limit: usize,
+    /// The length of an interval of time series, such as 30s or 5m, or all [default: one that gives at most 120]
+    #[arg(long, value_name = "TIME")]
+    pub step: Option<String>,
     /// Say what the query read, what it left out, and why
     #[arg(long)]
     pub explain: bool,

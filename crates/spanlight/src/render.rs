@@ -1,5 +1,6 @@
 //! How answers look in a terminal: pure functions from answers to text.
 
+mod chart;
 mod duration;
 mod fault;
 mod progress;
@@ -8,6 +9,7 @@ mod terminal;
 mod traces;
 mod waterfall;
 
+pub use chart::series;
 pub use duration::duration;
 pub use fault::{Fault, fault};
 pub use progress::{bytes, left, part, rate};

@@ -21,7 +21,7 @@ fn spanlight() {
     Commands:
       serve   Run the server: receive spans, keep them, answer questions, show pages
       demo    Run the server on a temporary directory, with example systems that send traffic
-      query   Search for traces with TraceQL
+      query   Search for traces, or draw time series, with TraceQL
       trace   Show a trace as a waterfall
       import  Bring files of spans in: OTLP JSON and protobuf
       store   Check, measure, back up and tidy what is kept
@@ -113,17 +113,19 @@ fn demo() {
 #[test]
 fn query() {
     insta::assert_snapshot!(help(&["query"]), @r#"
-    Search for traces with TraceQL
+    Search for traces, or draw time series, with TraceQL
 
     Usage: spanlight query [OPTIONS] [TRACEQL]
 
     Arguments:
-      [TRACEQL]  What to find; nothing finds every trace
+      [TRACEQL]  What to find, or to make series of; nothing finds every trace
 
     Options:
           --start <TIME>     From when on [default: now-1h]
           --end <TIME>       Until when [default: now]
           --limit <COUNT>    The most traces to show [default: 20]
+          --step <TIME>      The length of an interval of time series, such as 30s or 5m, or all
+                             [default: one that gives at most 120]
           --explain          Say what the query read, what it left out, and why
           --output <FORM>    table for people, json for programs [default: table]
           --server <URL>     The server [default: the one of the data directory, else the one on port
@@ -141,6 +143,7 @@ fn query() {
       spanlight query '{ status = error }'
       spanlight query '{ span.faas.coldstart = true && duration > 1s }' --start now-24h
       spanlight query '{ resource.service.name = "ebe-egress" } | count() > 3' --limit 50
+      spanlight query '{ status = error } | rate() by (resource.service.name)' --step 1m
       spanlight query '{ span.user.id = "user-1042" }' --output json | jq '.traces[].trace_id'
     "#);
 }

@@ -4,6 +4,7 @@
 mod demo;
 mod help;
 mod import;
+mod language;
 mod process;
 mod query;
 mod serve;

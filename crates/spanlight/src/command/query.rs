@@ -3,9 +3,10 @@
 use clap::ColorChoice;
 use jiff::tz::TimeZone;
 use reqwest::StatusCode;
-use spanlight::answer::{Partial, SearchAnswer};
+use spanlight::answer::{MetricsAnswer, Partial, SearchAnswer};
 use spanlight::arguments::{Output, QueryArguments};
 use spanlight::render::{self, Fault};
+use spanlight_traceql::ast::Root;
 
 use crate::client::{Client, Refusal};
 use crate::failure::Failure;
@@ -14,12 +15,12 @@ use crate::target::Target;
 
 pub(super) async fn run(arguments: &QueryArguments, colour: ColorChoice) -> Result<(), Failure> {
     let target = Target::find(&arguments.target, colour).await?;
-    let outcome = search(arguments, target.client(), colour).await;
+    let outcome = ask(arguments, target.client(), colour).await;
     target.close().await;
     outcome
 }
 
-async fn search(
+async fn ask(
     arguments: &QueryArguments,
     client: &Client,
     colour: ColorChoice,
@@ -28,29 +29,49 @@ async fn search(
         ("q", arguments.query.clone()),
         ("start", arguments.start.clone()),
         ("end", arguments.end.clone()),
-        ("limit", arguments.limit.to_string()),
     ];
     if arguments.explain {
         parameters.push(("explain", "true".to_owned()));
     }
-    let body = match client.ask("api/v1/search", &parameters).await? {
+    let is_metrics = is_metrics(&arguments.query);
+    let path = if is_metrics {
+        let step = arguments.step.clone();
+        parameters.extend(step.map(|step| ("step", step)));
+        "api/v1/metrics"
+    } else {
+        parameters.push(("limit", arguments.limit.to_string()));
+        "api/v1/search"
+    };
+    let body = match client.ask(path, &parameters).await? {
         Ok(body) => body,
         Err(refusal) => return Err(refused(&arguments.query, &refusal, colour)),
     };
-    let answer: SearchAnswer = read(&body)?;
-    warn_of_partial(&answer.partial);
+    let (terminal, zone) = (screen::output(colour), TimeZone::system());
+    let (mut text, partial, explanation) = if is_metrics {
+        let answer: MetricsAnswer = read(&body)?;
+        let text = render::series(&answer, terminal, &zone);
+        (text, answer.partial, answer.explain)
+    } else {
+        let answer: SearchAnswer = read(&body)?;
+        let text = render::traces(&answer, terminal, &zone);
+        (text, answer.partial, answer.explain)
+    };
+    warn_of_partial(&partial);
     match arguments.output {
         Output::Json => screen::say(&format!("{}\n", body.trim_end())),
         Output::Table => {
-            let terminal = screen::output(colour);
-            let mut text = render::traces(&answer, terminal, &TimeZone::system());
-            if let Some(explanation) = &answer.explain {
+            if let Some(explanation) = &explanation {
                 text.push('\n');
                 text.push_str(&explanation.text);
             }
             screen::say(&text)
         }
     }
+}
+
+/// Whether the query asks for series; what is no query is refused as a search.
+fn is_metrics(query: &str) -> bool {
+    spanlight_traceql::parse(query).is_ok_and(|query| matches!(query.root, Root::Metrics(_)))
 }
 
 fn refused(query: &str, refusal: &Refusal, colour: ColorChoice) -> Failure {
