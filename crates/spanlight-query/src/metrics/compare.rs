@@ -4,6 +4,7 @@
 //! from the rest, the baseline. An attribute of too many values is given up: what nearly each span has for itself
 //! alone tells nothing, and would take the memory.
 
+mod tally;
 mod traces;
 
 use std::ops::Range;
@@ -20,7 +21,7 @@ use spanlight_traceql::ast::{
 };
 
 use super::Pass;
-use super::groups::{GroupValue, Intervals, Values, codes};
+use super::groups::{GroupValue, Intervals, codes};
 use super::lines::{Labels, Line, Lines};
 use super::plan::MetricsPlan;
 use super::rows::Sink;
@@ -29,13 +30,11 @@ use crate::error::QueryError;
 use crate::load::MemoryFull;
 use crate::plan::Plan;
 use crate::predicate::{Bound, Filter, Scalar};
+use tally::Tally;
 use traces::Traces;
 
 /// Values of an attribute that are shown where the query does not say how many.
 const TOP: u32 = 10;
-
-/// Values of an attribute, at most.
-const VALUES_MAX: usize = 10_000;
 
 /// Numbers that the values of all attributes may have together.
 const CELLS_MAX: usize = 2 << 20;
@@ -113,18 +112,6 @@ impl Compare {
     }
 }
 
-/// The values of an attribute that were met, and how many spans have each.
-#[derive(Debug, Default)]
-struct Tally {
-    values: Values,
-    /// By value, side and interval.
-    counts: Vec<f64>,
-    /// By side and interval: the spans that have any.
-    totals: Vec<f64>,
-    /// The values are not kept any more.
-    has_too_many: bool,
-}
-
 /// Counts values.
 pub(super) struct CompareSink {
     plan: Arc<MetricsPlan>,
@@ -137,52 +124,6 @@ struct Chosen<'r> {
     rows: &'r [u32],
     places: Vec<u32>,
     weights: Vec<f64>,
-}
-
-impl Tally {
-    fn add(&mut self, code: u32, place: u32, weight: f64, places: usize) {
-        self.totals.resize(places, 0.0);
-        self.totals[place as usize] += weight;
-        if self.has_too_many {
-            return;
-        }
-        let at = code as usize * places + place as usize;
-        if self.counts.len() <= at {
-            self.counts.resize((code as usize + 1) * places, 0.0);
-        }
-        self.counts[at] += weight;
-    }
-
-    fn give_up(&mut self) {
-        self.has_too_many = true;
-        self.values = Values::default();
-        self.counts = Vec::new();
-    }
-
-    fn bound(&mut self) {
-        if self.values.len() > VALUES_MAX {
-            self.give_up();
-        }
-    }
-
-    fn merge(&mut self, other: &Self, places: usize) {
-        self.totals.resize(places, 0.0);
-        for (all, one) in self.totals.iter_mut().zip(&other.totals) {
-            *all += one;
-        }
-        if self.has_too_many || other.has_too_many {
-            return self.give_up();
-        }
-        let values = other.values.list().iter();
-        for (value, counts) in values.zip(other.counts.chunks(places)) {
-            let at = self.values.number(value) as usize * places;
-            let end = self.counts.len().max(at + places);
-            self.counts.resize(end, 0.0);
-            let all = self.counts[at..].iter_mut();
-            all.zip(counts).for_each(|(all, one)| *all += one);
-        }
-        self.bound();
-    }
 }
 
 impl CompareSink {
@@ -372,35 +313,6 @@ impl CompareSink {
             }
         }
         lines
-    }
-}
-
-impl Tally {
-    /// The values that the most spans of a side have, with their counts by interval. Of equal ones those that were
-    /// met first, which is why values are put in an order before.
-    fn greatest(
-        &self,
-        side: usize,
-        intervals: usize,
-        top: usize,
-    ) -> Vec<(Option<AnyValue>, Vec<f64>)> {
-        let values = self.values.list().iter();
-        let mut found: Vec<_> = values
-            .zip(self.counts.chunks(2 * intervals))
-            .filter_map(|(value, counts)| {
-                let counts = &counts[side * intervals..][..intervals];
-                let sum: f64 = counts.iter().sum();
-                (sum > 0.0).then_some((sum, value, counts))
-            })
-            .collect();
-        found.sort_by(|one, two| {
-            let by_value = || format!("{:?}", one.1).cmp(&format!("{:?}", two.1));
-            two.0.total_cmp(&one.0).then_with(by_value)
-        });
-        let found = found.into_iter().take(top);
-        found
-            .map(|(_, value, counts)| (value.to_any(), counts.to_vec()))
-            .collect()
     }
 }
 
