@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::StringArray;
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use bytes::Bytes;
 use parquet::basic::{Encoding, PageType, Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
@@ -70,50 +71,60 @@ pub(crate) fn read(
     values.map(|values| values.to_texts()).transpose()
 }
 
-/// Distinct values, one after the other.
-#[derive(Debug)]
+/// Distinct values, in plain encoding: each behind its length. They stay where they are, as most readers want few.
+#[derive(Debug, Default)]
 pub(crate) struct Values {
-    bytes: Buffer,
-    offsets: OffsetBuffer<i32>,
+    plain: Bytes,
+    places: Places,
 }
 
-impl Default for Values {
+/// Where values begin.
+#[derive(Debug)]
+enum Places {
+    /// So many, all of one length.
+    Even {
+        count: usize,
+        length: usize,
+    },
+    At(Vec<u32>),
+}
+
+impl Default for Places {
     fn default() -> Self {
-        Self {
-            bytes: Buffer::default(),
-            offsets: OffsetBuffer::new_empty(),
-        }
+        Self::At(Vec::new())
     }
 }
+
+/// Bytes before a value that say how long it is.
+const LENGTH_BYTES: usize = 4;
 
 impl Values {
-    /// Of plain encoding: each value behind its length.
-    pub(crate) fn split(plain: &[u8], count: usize) -> Result<Self, ParquetError> {
+    /// Finds the values.
+    pub(crate) fn split(plain: Bytes, count: usize) -> Result<Self, ParquetError> {
         let damaged = || ParquetError::General("a dictionary ends too early".to_owned());
-        if count > plain.len() / 4 {
+        if count > plain.len() / LENGTH_BYTES || i32::try_from(plain.len()).is_err() {
             return Err(damaged());
         }
-        let mut values = Vec::with_capacity(plain.len() - 4 * count);
-        let mut offsets: Vec<i32> = Vec::with_capacity(count + 1);
-        offsets.push(0);
-        let mut rest = plain;
-        for _ in 0..count {
-            let (length, after) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-            let length = u32::from_le_bytes(*length) as usize;
-            let value = after.get(..length).ok_or_else(damaged)?;
-            values.extend_from_slice(value);
-            offsets.push(i32::try_from(values.len())?);
-            rest = &after[length..];
-        }
-        Ok(Self {
-            bytes: Buffer::from_vec(values),
-            offsets: OffsetBuffer::new(ScalarBuffer::from(offsets)),
-        })
+        let places = match even(&plain, count) {
+            Some(length) => Places::Even { count, length },
+            None => {
+                let mut starts = Vec::with_capacity(count);
+                let mut rest = &plain[..];
+                for _ in 0..count {
+                    let (length, after) = rest.split_first_chunk().ok_or_else(damaged)?;
+                    starts.push((plain.len() - after.len()) as u32);
+                    let length = u32::from_le_bytes(*length) as usize;
+                    rest = after.get(length..).ok_or_else(damaged)?;
+                }
+                Places::At(starts)
+            }
+        };
+        Ok(Self { plain, places })
     }
 
-    /// Where each value begins and ends, and their bytes.
+    /// Where each value begins and ends when they lie side by side, and their bytes.
     pub(crate) fn parts(&self) -> (OffsetBuffer<i32>, Buffer) {
-        (self.offsets.clone(), self.bytes.clone())
+        self.collect((0..self.len()).map(|code| self.get(code)))
     }
 
     /// The values as texts.
@@ -124,19 +135,60 @@ impl Values {
 
     /// The same of some values only.
     pub(crate) fn gather(&self, codes: &[i32]) -> (OffsetBuffer<i32>, Buffer) {
-        let values = || codes.iter().map(|&code| self.get(code as usize));
-        let offsets = OffsetBuffer::from_lengths(values().map(<[u8]>::len));
-        let bytes: Vec<u8> = values().flatten().copied().collect();
+        self.collect(codes.iter().map(|&code| self.get(code as usize)))
+    }
+
+    fn collect<'a>(
+        &self,
+        values: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) -> (OffsetBuffer<i32>, Buffer) {
+        let mut offsets: Vec<i32> = Vec::with_capacity(values.len() + 1);
+        offsets.push(0);
+        let all = values.len() == self.len();
+        let mut bytes = Vec::with_capacity(if all { self.plain.len() } else { 0 });
+        for value in values {
+            bytes.extend_from_slice(value);
+            offsets.push(bytes.len() as i32);
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         (offsets, Buffer::from_vec(bytes))
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.offsets.len() - 1
+        match &self.places {
+            Places::Even { count, .. } => *count,
+            Places::At(starts) => starts.len(),
+        }
     }
 
     pub(crate) fn get(&self, code: usize) -> &[u8] {
-        &self.bytes[self.offsets[code] as usize..self.offsets[code + 1] as usize]
+        let (start, length) = match &self.places {
+            Places::Even { length, .. } => (code * (LENGTH_BYTES + length) + LENGTH_BYTES, *length),
+            Places::At(starts) => {
+                let start = starts[code] as usize;
+                (start, length_before(&self.plain, start))
+            }
+        };
+        &self.plain[start..start + length]
     }
+}
+
+fn length_before(plain: &[u8], start: usize) -> usize {
+    let mut length = [0; LENGTH_BYTES];
+    length.copy_from_slice(&plain[start - LENGTH_BYTES..start]);
+    u32::from_le_bytes(length) as usize
+}
+
+/// The length that all values have, if they have one.
+fn even(plain: &[u8], count: usize) -> Option<usize> {
+    let first = plain.first_chunk::<LENGTH_BYTES>()?;
+    let length = u32::from_le_bytes(*first) as usize;
+    let stride = length.checked_add(LENGTH_BYTES)?;
+    let values = plain.get(..count.checked_mul(stride)?)?;
+    let mut values = values.chunks_exact(stride);
+    values
+        .all(|value| value.starts_with(first))
+        .then_some(length)
 }
 
 /// The values of a dictionary as bytes; `None` when there is none.
@@ -145,7 +197,7 @@ pub(crate) fn read_bytes(
     column: &ColumnChunkMetaData,
 ) -> Result<Option<Values>, ParquetError> {
     let page = pages::read_dictionary(fetch, column)?;
-    let values = page.map(|page| Values::split(&page.bytes, page.slots));
+    let values = page.map(|page| Values::split(page.bytes, page.slots));
     values.transpose()
 }
 
@@ -209,13 +261,27 @@ mod tests {
 
     #[test]
     fn a_dictionary_is_split_into_its_values() {
+        let split = |plain: &'static [u8], count| Values::split(Bytes::from_static(plain), count);
         let plain = b"\x02\0\0\0ab\0\0\0\0\x01\0\0\0c";
-        let values = Values::split(plain, 3).unwrap();
-        let texts: Vec<&[u8]> = (0..values.len()).map(|code| values.get(code)).collect();
-        assert_eq!(texts, [&b"ab"[..], b"", b"c"]);
-        assert!(Values::split(plain, 4).is_err());
-        assert!(Values::split(&plain[..plain.len() - 1], 3).is_err());
-        assert!(Values::split(b"\xff\xff\xff\xff", 1).is_err());
-        assert!(Values::split(b"", usize::MAX).is_err());
+        let even = b"\x01\0\0\0a\x01\0\0\0b\x01\0\0\0c";
+        for (plain, expected) in [
+            (&plain[..], [&b"ab"[..], b"", b"c"]),
+            (&even[..], [&b"a"[..], b"b", b"c"]),
+        ] {
+            let values = split(plain, 3).unwrap();
+            let texts: Vec<&[u8]> = (0..values.len()).map(|code| values.get(code)).collect();
+            assert_eq!(texts, expected);
+            let (offsets, bytes) = values.parts();
+            assert_eq!(bytes.as_slice(), b"abc");
+            assert_eq!(offsets.len(), 4);
+            assert_eq!(values.gather(&[2]).1.as_slice(), b"c");
+            assert!(split(plain, 4).is_err());
+            assert!(split(&plain[..plain.len() - 1], 3).is_err());
+        }
+        assert!(split(b"\xff\xff\xff\xff", 1).is_err());
+        assert!(split(b"", usize::MAX).is_err());
+        // As many bytes as two of the first length would have.
+        let uneven = split(b"\x01\0\0\0a\0\0\0\0\x02\0\0\0bc", 3).unwrap();
+        assert_eq!((uneven.get(1), uneven.get(2)), (&b""[..], &b"bc"[..]));
     }
 }

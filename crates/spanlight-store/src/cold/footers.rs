@@ -44,7 +44,6 @@ impl FooterCache {
     }
 
     /// The footer of this file, if it is there.
-    #[cfg(test)]
     pub(crate) fn find(&self, path: &Path) -> Option<Arc<Footer>> {
         self.state().known(path).footer.clone()
     }

@@ -23,7 +23,8 @@ use super::footer::{Footer, Layout, Paged};
 use super::pages::flat::FlatColumn;
 use super::pages::index::Places;
 use super::pages::nested::OwnGroup;
-use super::pages::{self, ColumnPages, Distinct};
+use super::pages::sorted::SortedCodes;
+use super::pages::{self, Distinct};
 use super::prune::StartPage;
 use super::rows::Rows;
 use super::{dictionary, prune, schema as table};
@@ -145,7 +146,8 @@ impl<'a> GroupReader<'a> {
 
     /// One column at the chosen rows, all at once, as it is tested.
     pub(crate) fn tested(&self, root: usize, rows: &Rows) -> Result<Batches, ParquetError> {
-        self.read(&self.paged.tested, &[root], rows, self.spans())
+        let group = self.fetched(&[root], rows)?;
+        self.batches(group, &self.paged.tested, &[root], rows, self.spans())
     }
 
     /// The codes of a column that has nothing else, at the chosen rows. `None` when the file is not one of ours.
@@ -165,6 +167,32 @@ impl<'a> GroupReader<'a> {
         column.codes(&rows.ranges()).map(Some)
     }
 
+    /// The rows that have some codes of a column whose codes grow from row to row. `None` when that is not known.
+    pub(crate) fn rows_of_codes(
+        &self,
+        root: usize,
+        leaf: usize,
+        codes: impl Iterator<Item = usize>,
+    ) -> Result<Option<Rows>, ParquetError> {
+        let is_optional = self.column(leaf).column_descr().max_def_level() > 0;
+        if !self.is_own() || is_optional || self.places(leaf)?.is_empty() {
+            return Ok(None);
+        }
+        let Some(distinct) = self.distinct(leaf)? else {
+            return Ok(None);
+        };
+        let group = self.fetched(&[root], &Rows::all(self.spans()))?;
+        let mut sorted = SortedCodes::new(group.pages(leaf), distinct.len());
+        let mut ranges = Vec::new();
+        for code in codes {
+            match sorted.rows_of(u32::try_from(code)?)? {
+                Some(rows) => ranges.push(rows),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Rows::of_ranges(self.spans(), &ranges)))
+    }
+
     /// These columns at the chosen rows, as spans are made of them. Columns that have nothing there do not come.
     pub(crate) fn rows(
         &self,
@@ -180,14 +208,21 @@ impl<'a> GroupReader<'a> {
                 has_values = has_values || self.has_values(leaf, rows)?;
                 pages += self.places(leaf)?.len() as u64;
             }
-            if has_values && self.has_elements(root, rows)? {
+            if has_values {
                 filled.push(root);
             } else {
                 self.report.pages.consider(pages);
                 self.report.pages.skip(SkipReason::KeyAbsent, pages);
             }
         }
-        self.read(&self.paged.rows, &filled, rows, batch_spans)
+        let group = self.fetched(&filled, rows)?;
+        let mut has_elements = Vec::with_capacity(filled.len());
+        for &root in &filled {
+            has_elements.push(self.has_elements(&group, root, rows)?);
+        }
+        let mut has_elements = has_elements.into_iter();
+        filled.retain(|_| has_elements.next() == Some(true));
+        self.batches(group, &self.paged.rows, &filled, rows, batch_spans)
     }
 
     /// Whether the pages are written by us: files with checksums are.
@@ -195,14 +230,14 @@ impl<'a> GroupReader<'a> {
         self.footer.checksums.is_some()
     }
 
-    fn read(
+    fn batches(
         &self,
+        group: OwnGroup,
         layout: &Layout,
         roots: &[usize],
         rows: &Rows,
         batch_spans: usize,
     ) -> Result<Batches, ParquetError> {
-        let group = self.fetched(roots, rows)?;
         if !self.is_own() {
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
                 group.fetch,
@@ -250,8 +285,13 @@ impl<'a> GroupReader<'a> {
             let before = ranges.len();
             if rows.is_all() || places.is_empty() {
                 let (start, length) = self.column(leaf).byte_range();
+                let end = start.saturating_add(length);
                 self.report.pages.read(places.len() as u64);
-                ranges.push(start..start.saturating_add(length));
+                let knows_dictionary = self.distinct.borrow().contains_key(&leaf);
+                ranges.push(match knows_dictionary && !places.is_empty() {
+                    true => places.bytes(0).start..end,
+                    false => start..end,
+                });
             } else {
                 push_pages(&places, &chosen, &mut ranges);
                 let read = ranges.len() - before;
@@ -273,7 +313,12 @@ impl<'a> GroupReader<'a> {
     }
 
     /// Whether a column that may be one of lists has any element at the chosen rows. Not asked where they are many.
-    fn has_elements(&self, root: usize, rows: &Rows) -> Result<bool, ParquetError> {
+    fn has_elements(
+        &self,
+        group: &OwnGroup,
+        root: usize,
+        rows: &Rows,
+    ) -> Result<bool, ParquetError> {
         let leaf = self.leaves(root).start;
         let is_list = self.paged.nested.contains_key(&root);
         if !is_list || !self.is_own() || rows.count() > FEW_ROWS {
@@ -283,18 +328,7 @@ impl<'a> GroupReader<'a> {
         if (descriptor.max_rep_level(), descriptor.max_def_level()) != (1, 1) {
             return Ok(true);
         }
-        let places = self.places(leaf)?;
-        let chosen = rows.ranges();
-        let mut ranges = Vec::new();
-        push_pages(&places, &chosen, &mut ranges);
-        let pages = ColumnPages {
-            fetch: self.fetch.with(&ranges)?,
-            metadata: Arc::clone(&self.footer.metadata),
-            group: self.number,
-            leaf,
-            places,
-        };
-        pages::lists::any_elements(&pages, &chosen)
+        pages::lists::any_elements(&group.pages(leaf), &rows.ranges())
     }
 
     fn leaves(&self, root: usize) -> Range<usize> {

@@ -12,6 +12,7 @@ mod header;
 pub(crate) mod index;
 pub(crate) mod lists;
 pub(crate) mod nested;
+pub(crate) mod sorted;
 mod thrift;
 mod values;
 

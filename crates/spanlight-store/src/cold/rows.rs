@@ -11,6 +11,8 @@ pub(crate) struct Rows {
     mask: Option<BooleanBuffer>,
     total: usize,
     count: usize,
+    /// No row beyond is chosen: of few rows most pages are told by it.
+    hull: Range<usize>,
 }
 
 impl Rows {
@@ -19,6 +21,7 @@ impl Rows {
             mask: None,
             total,
             count: total,
+            hull: 0..total,
         }
     }
 
@@ -29,10 +32,21 @@ impl Rows {
     pub(crate) fn of_mask(mask: BooleanBuffer) -> Self {
         let (total, count) = (mask.len(), mask.count_set_bits());
         Self {
+            hull: hull(&mask),
             mask: (count < total).then_some(mask),
             total,
             count,
         }
+    }
+
+    /// The rows of some ranges.
+    pub(crate) fn of_ranges(total: usize, ranges: &[Range<usize>]) -> Self {
+        let mut mask = BooleanBufferBuilder::new(total);
+        mask.append_n(total, false);
+        for row in ranges.iter().cloned().flatten() {
+            mask.set_bit(row, true);
+        }
+        Self::of_mask(mask.finish())
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -54,7 +68,8 @@ impl Rows {
 
     /// How many rows of this range are chosen.
     pub(crate) fn count_within(&self, from: usize, to: usize) -> usize {
-        let length = to.min(self.total).saturating_sub(from);
+        let from = from.max(self.hull.start);
+        let length = to.min(self.hull.end).saturating_sub(from);
         match &self.mask {
             Some(mask) if length > 0 => mask.slice(from, length).count_set_bits(),
             _ => length,
@@ -121,6 +136,20 @@ impl Rows {
     }
 }
 
+/// A range that has all rows of a mask, to the byte.
+fn hull(mask: &BooleanBuffer) -> Range<usize> {
+    if mask.offset() != 0 {
+        return 0..mask.len();
+    }
+    let bytes = mask.values();
+    let first = bytes.iter().position(|byte| *byte != 0);
+    let last = bytes.iter().rposition(|byte| *byte != 0);
+    match (first, last) {
+        (Some(first), Some(last)) => 8 * first..mask.len().min(8 * last + 8),
+        _ => 0..0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +183,12 @@ mod tests {
         );
         assert_eq!(bits(&Rows::all(4).intersection(&some)), bits(&some));
         assert_eq!(bits(&some.intersection(&Rows::all(4))), bits(&some));
+        let ranges = Rows::of_ranges(100, &[20..22, 40..41]);
+        assert_eq!(ranges.ranges(), [20..22, 40..41]);
+        let counts = [(0, 100), (0, 21), (21, 40), (41, 100)];
+        let counts = counts.map(|(from, to)| ranges.count_within(from, to));
+        assert_eq!(counts, [3, 1, 1, 0]);
+        assert_eq!(Rows::none(100).count_within(0, 100), 0);
         assert!(some.any_within(1, 3) && !some.any_within(1, 2) && !some.any_within(4, 9));
     }
 }

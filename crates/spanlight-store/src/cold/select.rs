@@ -18,6 +18,9 @@ use super::rows::Rows;
 use super::tail;
 use crate::scan::SkipReason;
 
+/// So many traces are looked up one by one: of more, reading all of their rows' codes costs no more.
+const FEW_TRACES: usize = 64;
+
 /// The rows that pass, of those chosen; and why there are none.
 pub(crate) fn select(
     group: &GroupReader<'_>,
@@ -163,6 +166,12 @@ impl Selector<'_, '_> {
         if verdicts.count_set_bits() == 0 && !null_passes {
             self.reason = SkipReason::Dictionary;
             return Ok(Rows::none(group.spans()));
+        }
+        if matches!(test.kind, TestKind::Traces(_)) && verdicts.count_set_bits() <= FEW_TRACES {
+            let codes = verdicts.set_indices();
+            if let Some(found) = group.rows_of_codes(test.root, test.leaf, codes)? {
+                return Ok(rows.intersection(&found));
+            }
         }
         let passed = match group.codes(test.root, test.leaf, rows)? {
             Some(codes) => by_code(&codes, &verdicts, null_passes),

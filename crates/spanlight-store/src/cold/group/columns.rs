@@ -22,7 +22,7 @@ pub(super) struct Columns {
 }
 
 enum Column {
-    Flat(FlatColumn),
+    Flat(Box<FlatColumn>),
     /// A column of lists. It gives as many rows at a time as are asked of the others.
     Nested(ParquetRecordBatchReader),
 }
@@ -42,7 +42,7 @@ impl Columns {
 
     pub(super) fn push_flat(&mut self, field: FieldRef, column: FlatColumn) {
         self.fields.push(field);
-        self.columns.push(Column::Flat(column));
+        self.columns.push(Column::Flat(Box::new(column)));
     }
 
     pub(super) fn push_nested(&mut self, field: FieldRef, column: ParquetRecordBatchReader) {

@@ -1,5 +1,6 @@
 //! Our reader of columns says what the `parquet` crate's says, whatever is asked of it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
@@ -12,15 +13,16 @@ use proptest::prelude::*;
 use spanlight_model::{SpanBatch, SpanBatchBuilder, SpanId, TraceId, Value};
 
 use super::{Batches, GroupReader};
+use crate::cold::condition::Condition;
 use crate::cold::fetch::Fetch;
 use crate::cold::footer::Footer;
 use crate::cold::footers::FooterCache;
 use crate::cold::rows::Rows;
 use crate::cold::source::LocalFiles;
-use crate::cold::write;
+use crate::cold::{select, write};
 use crate::disk::LocalDisk;
 use crate::sample;
-use crate::scan::ScanReport;
+use crate::scan::{ScanReport, ScanRequest};
 
 /// Several pages of each column, the last one short.
 const SPANS: u64 = 10_000;
@@ -227,6 +229,55 @@ fn columns_of_few_rows_are_what_the_crate_reads() {
             let tested = |group: &GroupReader<'_>| all_of(group.tested(root, &rows).unwrap());
             assert_same(&tested(&own), &tested(&theirs));
         }
+    }
+}
+
+/// The rows of some traces, as a request for them finds them.
+fn rows_of_traces(group: &GroupReader<'_>, ids: impl IntoIterator<Item = TraceId>) -> Rows {
+    let request = ScanRequest {
+        trace_ids: Some(Arc::new(ids.into_iter().collect())),
+        ..ScanRequest::default()
+    };
+    let condition = Condition::of(&request, group.footer).unwrap();
+    let all = Rows::all(group.spans());
+    let (rows, _) = select::select(group, &condition, &all).unwrap();
+    rows
+}
+
+#[test]
+fn traces_are_found_where_their_rows_are() {
+    for both in FILES.iter() {
+        let (_, root) = both.own.0.leaf("trace_id").unwrap();
+        let (own, theirs) = (both.own(), both.theirs());
+        let column = all_of(
+            theirs
+                .rows(&[root], &Rows::all(own.spans()), SPANS as usize * 2)
+                .unwrap(),
+        );
+        let ids = column[0].column(0).as_binary::<i32>();
+        let id_of = |row: usize| TraceId(ids.value(row).try_into().unwrap());
+        let edges = (0..ids.len()).filter(|row| matches!(row % 4_096, 0 | 1 | 4_094 | 4_095));
+        let sought: BTreeSet<TraceId> = edges
+            .chain((0..ids.len()).step_by(171))
+            .map(id_of)
+            .collect();
+        let expected = |sought: &BTreeSet<TraceId>| {
+            let rows = 0..ids.len();
+            Rows::of_mask(rows.map(|row| sought.contains(&id_of(row))).collect()).ranges()
+        };
+        for id in sought.iter().step_by(3) {
+            assert_eq!(
+                rows_of_traces(&own, [*id]).ranges(),
+                expected(&[*id].into())
+            );
+        }
+        let few: BTreeSet<TraceId> = sought.iter().copied().step_by(5).collect();
+        for sought in [few, sought] {
+            let found = rows_of_traces(&own, sought.iter().copied()).ranges();
+            assert_eq!(found, expected(&sought));
+            assert_eq!(found, rows_of_traces(&theirs, sought).ranges());
+        }
+        assert!(rows_of_traces(&own, [TraceId([9; 16])]).is_empty());
     }
 }
 

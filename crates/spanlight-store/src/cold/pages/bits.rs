@@ -1,5 +1,7 @@
 //! Numbers of few bits: variable lengths, packed bits, runs.
 
+use std::ops::Range;
+
 /// Takes an unsigned LEB128 number off the front; `None` when it does not end, or is too great.
 pub(crate) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
@@ -18,26 +20,27 @@ pub(super) fn zigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
-/// Calls with each of `count` numbers of `width` bits, the first in the lowest bits. There must be enough bytes.
-pub(super) fn unpack(bytes: &[u8], width: u32, count: usize, mut each: impl FnMut(u64)) {
+/// Calls with each of some numbers of `width` bits, the first of all in the lowest bits. There must be enough bytes.
+pub(super) fn unpack(bytes: &[u8], width: u32, range: Range<usize>, mut each: impl FnMut(u64)) {
     if width == 0 {
-        (0..count).for_each(|_| each(0));
+        range.for_each(|_| each(0));
         return;
     }
     let mask = u64::MAX >> (64 - width);
     let width = width as usize;
     // Where eight bytes can be read at once, and a number is sure to end within them.
     let fast = match width {
-        ..=56 if bytes.len() >= 8 => count.min((bytes.len() - 8) * 8 / width + 1),
+        ..=56 if bytes.len() >= 8 => (bytes.len() - 8) * 8 / width + 1,
         _ => 0,
     };
-    for at in 0..fast {
+    let fast = fast.clamp(range.start, range.end);
+    for at in range.start..fast {
         let bit = at * width;
         let mut word = [0; 8];
         word.copy_from_slice(&bytes[bit / 8..bit / 8 + 8]);
         each(u64::from_le_bytes(word) >> (bit % 8) & mask);
     }
-    for at in fast..count {
+    for at in fast..range.end {
         let bit = at * width;
         let end = bytes.len().min((bit + width).div_ceil(8));
         let mut word = [0; 16];
@@ -54,6 +57,14 @@ pub(super) enum Stretch<'a> {
     Run(usize, u32),
     /// So many numbers, packed.
     Packed(usize, &'a [u8]),
+}
+
+impl Stretch<'_> {
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Run(count, _) | Self::Packed(count, _) => *count,
+        }
+    }
 }
 
 /// The stretches of the hybrid encoding, `left` numbers in all.

@@ -15,8 +15,8 @@ use arrow_schema::{ArrowError, DataType, TimeUnit};
 use parquet::errors::ParquetError;
 
 use super::encodings::Validity;
-use super::values::{Distinct, OpenPage, PageValues};
-use super::{ColumnPages, damaged};
+use super::values::{Distinct, OpenRows, PageValues};
+use super::{ColumnPages, Page, damaged};
 use crate::cold::dictionary::Values;
 
 /// Of a dictionary that has so many times the values that are asked for, only those become part of an array.
@@ -30,7 +30,16 @@ pub(crate) struct FlatColumn {
     distinct: Option<Arc<Distinct>>,
     /// The dictionary as an array, once it was asked for.
     texts: Option<ArrayRef>,
-    open: Option<OpenPage>,
+    page: Option<OpenPage>,
+    open: Option<OpenRows>,
+}
+
+/// The page that was read last.
+#[derive(Debug)]
+struct OpenPage {
+    /// Of the row group.
+    rows: Range<usize>,
+    page: Page,
 }
 
 impl FlatColumn {
@@ -45,6 +54,7 @@ impl FlatColumn {
             data_type,
             distinct,
             texts: None,
+            page: None,
             open: None,
         }
     }
@@ -85,39 +95,35 @@ impl FlatColumn {
         }
     }
 
-    /// Calls with each page that has rows of these ranges, and which of the page's rows those are.
+    /// Calls with what is opened of each page that has rows of these ranges, and which of the opened rows those are.
     fn each_page(
         &mut self,
         ranges: &[Range<usize>],
-        mut each: impl FnMut(&OpenPage, Option<&Distinct>, Range<usize>) -> Result<(), ParquetError>,
+        mut each: impl FnMut(&OpenRows, Option<&Distinct>, Range<usize>) -> Result<(), ParquetError>,
     ) -> Result<(), ParquetError> {
+        let end = ranges.last().map_or(0, |range| range.end);
         for range in ranges {
             let mut from = range.start;
             while from < range.end {
-                let page = self.page_of(from)?;
-                let to = range.end.min(page.rows.end);
-                let rows = from - page.rows.start..to - page.rows.start;
+                let open = self.open_from(from, end)?;
+                let to = range.end.min(open.rows.end);
+                let rows = from - open.rows.start..to - open.rows.start;
                 from = to;
-                if let Some(page) = &self.open {
-                    each(page, self.distinct.as_deref(), rows)?;
+                if let Some(open) = &self.open {
+                    each(open, self.distinct.as_deref(), rows)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Opens the page of a row.
-    fn page_of(&mut self, row: usize) -> Result<&OpenPage, ParquetError> {
-        let next = match &self.open {
-            Some(open) if open.rows.contains(&row) => None,
-            open => {
-                let from = open.as_ref().map_or(0, |open| open.number);
-                let mut pages = from..self.pages.places.len();
-                let page = pages.find(|&page| self.pages.places.rows(page).contains(&row));
-                Some(page.ok_or_else(|| damaged("a column ends too early"))?)
-            }
-        };
-        if let Some(number) = next {
+    /// Opens the page of a row, from there on, as far as rows before `end` are wanted.
+    fn open_from(&mut self, row: usize, end: usize) -> Result<&OpenRows, ParquetError> {
+        let is_open = self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.rows.contains(&row));
+        if !is_open {
             let column = self.pages.column();
             let kind = column.column_type();
             let is_optional = column.column_descr().max_def_level() > 0;
@@ -126,15 +132,34 @@ impl FlatColumn {
             {
                 self.distinct = Some(Arc::new(Distinct::of(&page, kind)?));
             }
-            let page = self.pages.data(number)?;
-            let rows = self.pages.places.rows(number);
-            let distinct = self.distinct.as_deref();
-            let open = OpenPage::new(number, rows, &page, is_optional, kind, distinct)?;
+            let distinct = self.distinct.clone();
+            let OpenPage { page, rows } = self.page_of(row)?;
+            let wanted = row..rows.end.min(end);
+            let distinct = distinct.as_deref();
+            let open = OpenRows::new(page, rows, wanted, is_optional, kind, distinct)?;
             self.open = Some(open);
         }
         self.open
             .as_ref()
             .ok_or_else(|| damaged("a column has no pages"))
+    }
+
+    /// The page of a row.
+    fn page_of(&mut self, row: usize) -> Result<&OpenPage, ParquetError> {
+        let places = &self.pages.places;
+        let page = self.page.take().filter(|page| page.rows.contains(&row));
+        let page = match page {
+            Some(page) => page,
+            None => {
+                let number = places.page_of(row);
+                let number = number.ok_or_else(|| damaged("a column ends too early"))?;
+                OpenPage {
+                    rows: places.rows(number),
+                    page: self.pages.data(number)?,
+                }
+            }
+        };
+        Ok(self.page.insert(page))
     }
 
     fn finish(&mut self, lane: Lane, nulls: Option<NullBuffer>) -> Result<ArrayRef, ParquetError> {
@@ -263,7 +288,7 @@ impl Lane {
     /// Appends some rows of a page.
     fn push(
         &mut self,
-        page: &OpenPage,
+        page: &OpenRows,
         distinct: Option<&Distinct>,
         rows: Range<usize>,
     ) -> Result<(), ParquetError> {

@@ -64,6 +64,13 @@ impl Places {
         first(page)..first(page + 1)
     }
 
+    /// The page that has this row.
+    pub(crate) fn page_of(&self, row: usize) -> Option<usize> {
+        let after = self.pages.partition_point(|page| page.first_row <= row);
+        let page = after.checked_sub(1)?;
+        (row < self.rows).then_some(page)
+    }
+
     /// The bytes of a page in the file, its header included.
     pub(crate) fn bytes(&self, page: usize) -> Range<u64> {
         let place = self.pages.get(page);

@@ -22,9 +22,9 @@ pub(crate) fn any_elements(
             continue;
         }
         let page = pages.data(number)?;
-        let (continued, bytes) = split_levels(&page.bytes, page.slots)?;
-        let (present, _) = split_levels(&bytes, page.slots)?;
-        let present = match present {
+        let (continued, bytes) = split_levels(&page.bytes, 0..page.slots)?;
+        let (present, _) = split_levels(&bytes, 0..page.slots)?;
+        let present = match present.validity {
             Validity::None => continue,
             Validity::All => return Ok(true),
             Validity::Some(present) => present,
@@ -32,7 +32,7 @@ pub(crate) fn any_elements(
         let mut chosen = chosen.clone();
         let (mut counted, mut repeated) = (0, 0);
         for slot in present.set_indices() {
-            if let Validity::Some(continued) = &continued {
+            if let Validity::Some(continued) = &continued.validity {
                 let more = continued.slice(counted, slot + 1 - counted);
                 repeated += more.count_set_bits();
                 counted = slot + 1;

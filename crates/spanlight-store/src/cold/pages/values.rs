@@ -1,4 +1,4 @@
-//! One page of a plain column, opened: which rows have a value, and the values of those that do.
+//! Rows of a page of a plain column, opened: which have a value, and the values of those that do.
 
 use std::ops::Range;
 
@@ -6,7 +6,9 @@ use arrow_buffer::BooleanBuffer;
 use parquet::basic::{Encoding, Type};
 use parquet::errors::ParquetError;
 
-use super::encodings::{self, Texts, Validity, codes, delta_texts, deltas, split_levels, truths};
+use super::encodings::{
+    self, Levels, Texts, Validity, codes, delta_texts, deltas, split_levels, truths,
+};
 use super::{Page, damaged};
 use crate::cold::dictionary::Values;
 
@@ -21,9 +23,11 @@ pub(crate) enum Distinct {
 impl Distinct {
     pub(crate) fn of(page: &Page, kind: Type) -> Result<Self, ParquetError> {
         Ok(match kind {
-            Type::BYTE_ARRAY => Self::Texts(Values::split(&page.bytes, page.slots)?),
-            Type::INT64 | Type::DOUBLE => Self::Longs(encodings::longs(&page.bytes, page.slots)?),
-            Type::INT32 => Self::Ints(encodings::ints(&page.bytes, page.slots)?),
+            Type::BYTE_ARRAY => Self::Texts(Values::split(page.bytes.clone(), page.slots)?),
+            Type::INT64 | Type::DOUBLE => {
+                Self::Longs(encodings::longs(&page.bytes, 0..page.slots)?)
+            }
+            Type::INT32 => Self::Ints(encodings::ints(&page.bytes, 0..page.slots)?),
             _ => return Err(unknown()),
         })
     }
@@ -37,7 +41,7 @@ impl Distinct {
     }
 }
 
-/// The values of a page that are there.
+/// Values of some rows of a page that are there.
 #[derive(Debug)]
 pub(super) enum PageValues {
     /// Of a dictionary of texts.
@@ -49,64 +53,59 @@ pub(super) enum PageValues {
     Truths(BooleanBuffer),
 }
 
-/// A page whose values can be got at.
+/// Some rows of a page, whose values can be got at.
 #[derive(Debug)]
-pub(super) struct OpenPage {
-    pub(super) number: usize,
+pub(super) struct OpenRows {
     /// Of the row group.
     pub(super) rows: Range<usize>,
     pub(super) validity: Validity,
     pub(super) values: PageValues,
 }
 
-impl OpenPage {
+impl OpenRows {
+    /// These rows of a page, which has those of `whole`.
     pub(super) fn new(
-        number: usize,
-        rows: Range<usize>,
         page: &Page,
+        whole: &Range<usize>,
+        rows: Range<usize>,
         is_optional: bool,
         kind: Type,
         distinct: Option<&Distinct>,
     ) -> Result<Self, ParquetError> {
-        let slots = rows.len();
-        if page.slots != slots {
+        if page.slots != whole.len() {
             return Err(damaged("a page has another number of rows than is said"));
         }
-        let (validity, bytes) = match is_optional {
+        let slots = rows.start - whole.start..rows.end - whole.start;
+        let (levels, bytes) = match is_optional {
             true => split_levels(&page.bytes, slots)?,
-            false => (Validity::All, page.bytes.clone()),
+            false => (Levels::full(slots), page.bytes.clone()),
         };
-        let count = match &validity {
-            Validity::All => slots,
-            Validity::None => 0,
-            Validity::Some(valid) => valid.count_set_bits(),
-        };
+        let range = levels.values;
         let values = match (page.encoding, kind) {
             (Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY, _) => {
                 let distinct = distinct.ok_or_else(|| damaged("a page lacks its dictionary"))?;
-                coded(codes(&bytes, count, distinct.len())?, distinct)
+                coded(codes(&bytes, range, distinct.len())?, distinct)
             }
             (Encoding::PLAIN, Type::INT64 | Type::DOUBLE) => {
-                PageValues::Longs(encodings::longs(&bytes, count)?)
+                PageValues::Longs(encodings::longs(&bytes, range)?)
             }
-            (Encoding::PLAIN, Type::INT32) => PageValues::Ints(encodings::ints(&bytes, count)?),
-            (Encoding::PLAIN, Type::BOOLEAN) => PageValues::Truths(truths(&bytes, count)?),
+            (Encoding::PLAIN, Type::INT32) => PageValues::Ints(encodings::ints(&bytes, range)?),
+            (Encoding::PLAIN, Type::BOOLEAN) => PageValues::Truths(truths(&bytes, range)?),
             (Encoding::DELTA_BINARY_PACKED, Type::INT64) => {
-                PageValues::Longs(deltas(&bytes, count)?.0)
+                PageValues::Longs(deltas(&bytes, range)?)
             }
             (Encoding::DELTA_LENGTH_BYTE_ARRAY, Type::BYTE_ARRAY) => {
-                PageValues::Texts(delta_texts(&bytes, count)?)
+                PageValues::Texts(delta_texts(&bytes, range)?)
             }
             // Of nothing there is nothing to decode.
-            (Encoding::PLAIN, Type::BYTE_ARRAY) if count == 0 => {
-                PageValues::Texts(delta_texts(&bytes, 0)?)
+            (Encoding::PLAIN, Type::BYTE_ARRAY) if range.is_empty() => {
+                PageValues::Texts(delta_texts(&bytes, 0..0)?)
             }
             _ => return Err(unknown()),
         };
         Ok(Self {
-            number,
             rows,
-            validity,
+            validity: levels.validity,
             values,
         })
     }
