@@ -28,7 +28,7 @@ use crate::decide::{Cancelled, Scope, decide};
 use crate::error::QueryError;
 use crate::explain::ExplainedStep;
 use crate::limits::{PartialReason, QueryLimits};
-use crate::load::{MemoryFull, load};
+use crate::load::{Loaded, MemoryFull, load_then};
 use crate::parallel::workers;
 use crate::plan::Plan;
 use crate::scan::{ScanReport, SpanScanExec};
@@ -336,9 +336,22 @@ impl Search<'_> {
             ..ScanColumns::BASE
         };
         let columns = self.plan.fields.columns().union(&cold_start);
-        let loaded = load(&self.snapshot, Arc::clone(&ids), columns, &self.memory);
-        let mut loaded = match self.in_time(loaded).await? {
-            Ok(loaded) => loaded,
+        let (plan, scope) = (Arc::clone(&self.plan), self.scope.clone());
+        let (cancelled, wanted) = (self.cancelled.clone(), Arc::clone(&ids));
+        let then = move |loaded: Result<Loaded, MemoryFull>| {
+            let loaded = loaded?;
+            let found = decide(&loaded, &wanted, &plan, &scope, &cancelled);
+            Ok((loaded, found))
+        };
+        let loaded = load_then(
+            &self.snapshot,
+            Arc::clone(&ids),
+            columns,
+            &self.memory,
+            then,
+        );
+        let (mut loaded, found) = match self.in_time(loaded).await?? {
+            Ok(decided) => decided,
             Err(full) => return Ok(Err(full)),
         };
         for reason in std::mem::take(&mut loaded.partial) {
@@ -350,11 +363,6 @@ impl Search<'_> {
         inspected.bytes += loaded.inspected.bytes;
         inspected.partitions += loaded.inspected.partitions;
         inspected.traces += ids.len() as u64;
-        let (plan, scope) = (Arc::clone(&self.plan), self.scope.clone());
-        let cancelled = self.cancelled.clone();
-        let work =
-            tokio::task::spawn_blocking(move || decide(&loaded, &ids, &plan, &scope, &cancelled));
-        let found = self.in_time(work).await??;
         self.has_long |= found.has_long;
         for (place, summary) in found.answers {
             self.front.found(place, summary);

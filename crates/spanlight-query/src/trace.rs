@@ -11,7 +11,7 @@ use spanlight_store::{ScanColumns, Snapshot};
 
 use crate::error::QueryError;
 use crate::limits::PartialReason;
-use crate::load::{self, Loaded};
+use crate::load::{self, Loaded, MemoryFull};
 use crate::tree::{self, Place, SharedIds, Tree};
 
 /// An assembled trace.
@@ -52,13 +52,16 @@ pub(crate) async fn load(
     id: TraceId,
 ) -> Result<Option<Trace>, QueryError> {
     let ids = Arc::new(BTreeSet::from([id]));
-    let loaded = load::load(snapshot, ids, ScanColumns::ALL, memory)
-        .await
-        .map_err(|_| QueryError::Memory { limit_bytes })?;
-    tokio::task::spawn_blocking(move || assemble(&loaded, id))
+    let then = move |loaded: Result<Loaded, MemoryFull>| match loaded {
+        Ok(loaded) => {
+            let trace = assemble(&loaded, id);
+            trace.map_err(|error| QueryError::Internal(error.to_string()))
+        }
+        Err(MemoryFull) => Err(QueryError::Memory { limit_bytes }),
+    };
+    load::load_then(snapshot, ids, ScanColumns::ALL, memory, then)
         .await
         .map_err(|error| QueryError::Internal(error.to_string()))?
-        .map_err(|error| QueryError::Internal(error.to_string()))
 }
 
 /// The trace of the parts: repeats resolved, in the order of the tree.

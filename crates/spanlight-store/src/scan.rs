@@ -14,8 +14,8 @@ use std::sync::Arc;
 use spanlight_model::TraceId;
 
 pub use filter::{Comparison, Field, Filter, Literal, Predicate, Test, TextTest};
-pub(crate) use partition::of_files;
 pub use partition::{AttributeCount, Partition};
+pub(crate) use partition::{of_files, of_known_files};
 pub use report::{Figures, ScanFigures, ScanReport, SkipReason};
 pub use steps::Steps;
 

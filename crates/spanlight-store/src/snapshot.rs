@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::cold::ColdTier;
 use crate::cold::catalogue::Catalogue;
 use crate::cold::read::FileReader;
+use crate::cold::{ColdFile, ColdTier};
 use crate::hot::HotTier;
 use crate::recent::RecentTier;
 use crate::scan::{self, Partition, Scan, ScanReport, ScanRequest};
@@ -102,17 +102,39 @@ impl Snapshot {
 
     /// The parts that may have what is asked for; the rest is left out without being read.
     pub async fn scan(&self, request: &ScanRequest) -> Scan {
-        let report = Arc::<ScanReport>::default();
-        let request = Arc::new(request.clone());
+        let (request, report) = (Arc::new(request.clone()), Arc::<ScanReport>::default());
+        let of_files = scan::of_files(&self.reader, self.files(), &request, &report).await;
+        self.scan_of(&request, report, of_files)
+    }
+
+    /// The same on this thread, for those who may block. `None` where that may take long: of some file nothing is known
+    /// yet, and several threads would learn it sooner.
+    #[must_use]
+    pub fn scan_known(&self, request: &ScanRequest) -> Option<Scan> {
+        let (request, report) = (Arc::new(request.clone()), Arc::<ScanReport>::default());
+        let of_files = scan::of_known_files(&self.reader, self.files(), &request, &report)?;
+        Some(self.scan_of(&request, report, of_files))
+    }
+
+    fn scan_of(
+        &self,
+        request: &ScanRequest,
+        report: Arc<ScanReport>,
+        of_files: Vec<Partition>,
+    ) -> Scan {
         let hot = self.view.hot.chunks().iter();
-        let hot = hot.filter_map(|chunk| Partition::of_hot(chunk, &request, &report));
-        let mut partitions: Vec<_> = hot.collect();
-        let recent = self.view.recent.files().iter().map(|recent| &recent.file);
-        let files = recent.chain(self.view.cold.files.iter());
-        partitions.extend(scan::of_files(&self.reader, files, &request, &report).await);
+        let hot = hot.filter_map(|chunk| Partition::of_hot(chunk, request, &report));
         let missing = self.view.cold.missing.iter();
-        partitions.extend(missing.map(Partition::of_missing_table));
-        Scan { partitions, report }
+        let missing = missing.map(Partition::of_missing_table);
+        Scan {
+            partitions: hot.chain(of_files).chain(missing).collect(),
+            report,
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Arc<ColdFile>> {
+        let recent = self.view.recent.files().iter().map(|recent| &recent.file);
+        recent.chain(self.view.cold.files.iter())
     }
 
     /// An upper bound of the spans in the view.

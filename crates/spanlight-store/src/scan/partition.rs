@@ -292,14 +292,7 @@ pub(crate) async fn of_files(
     request: &Arc<ScanRequest>,
     report: &Arc<ScanReport>,
 ) -> Vec<Partition> {
-    let mut in_time = Vec::new();
-    for file in files.filter(|file| is_in_time(file, request, report)) {
-        // Most files lack a trace, and to know it takes no thread.
-        match reader.lacks_traces(file, request, report) {
-            true => report.files.skip(SkipReason::NoRows, 1),
-            false => in_time.push(Arc::clone(file)),
-        }
-    }
+    let in_time = candidates(reader, files, request, report);
     let chunks = in_time.chunks(FILES_AT_ONCE).map(|files| {
         let (reader, files) = (reader.clone(), files.to_vec());
         let (request, report) = (Arc::clone(request), Arc::clone(report));
@@ -329,6 +322,42 @@ pub(crate) async fn of_files(
         }
     }
     partitions
+}
+
+/// The same on this thread; `None` when footers of several files would have to be read.
+pub(crate) fn of_known_files<'a>(
+    reader: &FileReader,
+    files: impl Iterator<Item = &'a Arc<ColdFile>>,
+    request: &Arc<ScanRequest>,
+    report: &Arc<ScanReport>,
+) -> Option<Vec<Partition>> {
+    let files = candidates(reader, files, request, report);
+    let is_known = |file: &Arc<ColdFile>| reader.footers.find(&file.path).is_some();
+    if files.len() > 1 && !files.iter().all(is_known) {
+        return None;
+    }
+    let partitions = files
+        .iter()
+        .flat_map(|file| of_file(reader, file, request, report));
+    Some(partitions.collect())
+}
+
+/// The files that have to be looked into.
+fn candidates<'a>(
+    reader: &FileReader,
+    files: impl Iterator<Item = &'a Arc<ColdFile>>,
+    request: &ScanRequest,
+    report: &ScanReport,
+) -> Vec<Arc<ColdFile>> {
+    let mut candidates = Vec::new();
+    for file in files.filter(|file| is_in_time(file, request, report)) {
+        // Most files lack a trace, and to know it takes no thread.
+        match reader.lacks_traces(file, request, report) {
+            true => report.files.skip(SkipReason::NoRows, 1),
+            false => candidates.push(Arc::clone(file)),
+        }
+    }
+    candidates
 }
 
 fn is_in_time(file: &ColdFile, request: &ScanRequest, report: &ScanReport) -> bool {
