@@ -19,7 +19,7 @@ use super::tail;
 use crate::scan::SkipReason;
 
 /// So many traces are looked up one by one: of more, reading all of their rows' codes costs no more.
-const FEW_TRACES: usize = 64;
+const FEW_TRACES: usize = 16;
 
 /// The rows that pass, of those chosen; and why there are none.
 pub(crate) fn select(
