@@ -29,7 +29,7 @@ pub struct Usage {
     pub levels: Vec<LevelUsage>,
     /// The columns of the data files, the largest first.
     pub columns: Vec<ColumnUsage>,
-    /// Footers and page indexes of the data files.
+    /// Footers, page indexes and indexes of traces of the data files.
     pub index_bytes: u64,
     /// Spans by service, the most first.
     pub services: Vec<ServiceUsage>,

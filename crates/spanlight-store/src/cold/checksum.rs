@@ -1,5 +1,6 @@
 //! Checksums of a data file. The `parquet` crate's pages have none, so a file keeps its own: one for each block of
-//! bytes before its indexes, in its footer's metadata, and one for all that follows, the footer included.
+//! bytes before its indexes, in its footer's metadata, and one for all that follows, the footer included. The footer has
+//! another to itself, and so have the indexes: most readers want only one of them.
 //!
 //! So whatever is read is whole blocks that are what was written, or an error; a bit that turned on the disk, in
 //! memory or on a network never becomes a wrong answer. Files without checksums are read as they are.
@@ -11,6 +12,15 @@ use parquet::errors::ParquetError;
 
 /// What a file calls its checksums.
 pub(crate) const META_CHECKSUMS: &str = "spanlight.checksums";
+
+/// What a file calls the checksums of the two parts of its end.
+pub(crate) const META_END: &str = "spanlight.end";
+/// Its value before it is known.
+pub(crate) const END_UNKNOWN: &str = "footer=00000000 indexes=00000000";
+const FOOTER_MARK: &[u8] = b"footer=";
+const INDEXES_MARK: &[u8] = b"indexes=";
+/// A mark is no further behind the name of what it is in.
+const MARK_WITHIN: usize = 48;
 
 /// Bytes of a block.
 const BLOCK: u64 = 8 << 10;
@@ -52,22 +62,100 @@ impl Summing {
     }
 }
 
-/// Writes the checksum of a file's end, which has the footer, into the footer.
+/// Writes the checksums of a file's end, which has the footer, into the footer.
 pub(crate) fn seal(end: &mut [u8]) {
-    if let Some(place) = place_of_sum(end) {
-        let sum = format!("{:08x}", crc32c(end));
-        end[place].copy_from_slice(sum.as_bytes());
+    let footer = footer_start(end).unwrap_or(0);
+    let indexes = crc32c(&end[..footer]);
+    put(end, META_END, INDEXES_MARK, indexes);
+    let sum = crc32c(&end[footer..]);
+    put(end, META_END, FOOTER_MARK, sum);
+    let sum = crc32c(end);
+    put(end, META_CHECKSUMS, MARK, sum);
+}
+
+fn put(end: &mut [u8], name: &str, mark: &[u8], sum: u32) {
+    if let Some(place) = place_of(end, name, mark) {
+        end[place].copy_from_slice(format!("{sum:08x}").as_bytes());
     }
 }
 
+/// Where the footer begins in a file's end.
+fn footer_start(end: &[u8]) -> Option<usize> {
+    end.len().checked_sub(footer_length(end)?)
+}
+
+/// The length of the footer, as the last bytes of a file say it, with these.
+pub(crate) fn footer_length(end: &[u8]) -> Option<usize> {
+    let [a, b, c, d, ..] = *end.last_chunk::<8>()?;
+    (u32::from_le_bytes([a, b, c, d]) as usize).checked_add(8)
+}
+
 fn place_of_sum(end: &[u8]) -> Option<Range<usize>> {
+    place_of(end, META_CHECKSUMS, MARK)
+}
+
+/// The digits behind a mark in what the file says under this name.
+fn place_of(end: &[u8], name: &str, mark: &[u8]) -> Option<Range<usize>> {
     // Between key and value stand a few bytes of lengths.
-    let key = rfind(end, META_CHECKSUMS.as_bytes())?;
-    let near = end.get(key + META_CHECKSUMS.len()..)?;
-    let mark = near.get(..16 + MARK.len())?;
-    let mark = rfind(mark, MARK)?;
-    let start = key + META_CHECKSUMS.len() + mark + MARK.len();
+    let behind = rfind(end, name.as_bytes())? + name.len();
+    let near = &end[behind..];
+    let near = &near[..near.len().min(MARK_WITHIN)];
+    let start = behind + rfind(near, mark)? + mark.len();
     (start + UNKNOWN.len() <= end.len()).then_some(start..start + UNKNOWN.len())
+}
+
+/// The checksums of the parts of a file's end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndSums {
+    footer: u32,
+    indexes: u32,
+}
+
+impl EndSums {
+    /// What the last bytes of a file say.
+    pub(crate) fn find(last: &[u8]) -> Option<Self> {
+        let sum = |mark| {
+            let digits = last.get(place_of(last, META_END, mark)?)?;
+            u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+        };
+        Some(Self {
+            footer: sum(FOOTER_MARK)?,
+            indexes: sum(INDEXES_MARK)?,
+        })
+    }
+
+    /// Checks a footer, up to the end of the file.
+    ///
+    /// # Errors
+    /// When it is not what was written.
+    pub(crate) fn check_footer(&self, footer: &[u8]) -> Result<(), ParquetError> {
+        let mut written = footer.to_vec();
+        for (name, mark) in [(META_END, FOOTER_MARK), (META_CHECKSUMS, MARK)] {
+            let place = place_of(footer, name, mark).ok_or_else(wrong_footer)?;
+            written[place].copy_from_slice(UNKNOWN);
+        }
+        match crc32c(&written) == self.footer {
+            true => Ok(()),
+            false => Err(wrong_footer()),
+        }
+    }
+
+    /// Checks what lies before the footer.
+    ///
+    /// # Errors
+    /// When it is not what was written.
+    pub(crate) fn check_indexes(&self, indexes: &[u8]) -> Result<(), ParquetError> {
+        match crc32c(indexes) == self.indexes {
+            true => Ok(()),
+            false => Err(ParquetError::General(
+                "the checksum of the page indexes is wrong".to_owned(),
+            )),
+        }
+    }
+}
+
+fn wrong_footer() -> ParquetError {
+    ParquetError::General("the checksum of the footer is wrong".to_owned())
 }
 
 fn rfind(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
@@ -147,8 +235,7 @@ pub(crate) fn is_marked(end: &[u8]) -> bool {
 /// # Errors
 /// When it is not what was written.
 pub(crate) fn check_end(end: &[u8]) -> Result<(), ParquetError> {
-    let wrong = || ParquetError::General("the checksum of the footer is wrong".to_owned());
-    let place = place_of_sum(end).ok_or_else(wrong)?;
+    let place = place_of_sum(end).ok_or_else(wrong_footer)?;
     let said = std::str::from_utf8(&end[place.clone()]).ok();
     let said = said.and_then(|digits| u32::from_str_radix(digits, 16).ok());
     let sum = crc32c(&end[..place.start]);
@@ -157,7 +244,7 @@ pub(crate) fn check_end(end: &[u8]) -> Result<(), ParquetError> {
     if said == Some(sum) {
         Ok(())
     } else {
-        Err(wrong())
+        Err(wrong_footer())
     }
 }
 
@@ -212,6 +299,37 @@ mod tests {
             end[at] ^= 1;
             assert!(check_end(&end).is_err(), "byte {at}");
             end[at] ^= 1;
+        }
+    }
+
+    #[test]
+    fn each_part_of_the_end_is_checked() {
+        let (text, _) = summed(&[7; 100]);
+        let indexes = b"indexes of pages";
+        let mut footer =
+            format!("footer {META_CHECKSUMS}\x18\x40{text}\0{META_END}\x18\x40{END_UNKNOWN}\0")
+                .into_bytes();
+        footer.extend((footer.len() as u32).to_le_bytes());
+        footer.extend(b"PAR1");
+        let mut end = [indexes, footer.as_slice()].concat();
+        seal(&mut end);
+        check_end(&end).unwrap();
+        let sums = EndSums::find(&end[20..]).unwrap();
+        assert_eq!(footer_start(&end), Some(indexes.len()));
+        for at in 0..end.len() {
+            let (indexes, footer) = end.split_at(indexes.len());
+            sums.check_indexes(indexes).unwrap();
+            sums.check_footer(footer).unwrap();
+            let mut damaged = end.clone();
+            damaged[at] ^= 1;
+            let (indexes, footer) = damaged.split_at(indexes.len());
+            // The digits of the checksum of all say nothing about a part; its own, and its name, are where it is looked for.
+            let place = place_of_sum(&end).unwrap();
+            let own = EndSums::find(&damaged);
+            let is_right = own.is_some_and(|own| {
+                own.check_indexes(indexes).is_ok() && own.check_footer(footer).is_ok()
+            });
+            assert_eq!(is_right, place.contains(&at), "byte {at}");
         }
     }
 }

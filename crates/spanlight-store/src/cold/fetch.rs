@@ -78,8 +78,19 @@ impl Fetch {
 
     /// The same file with its end at hand, for reading its footer.
     pub(crate) fn with_tail(&self) -> Result<Self, ParquetError> {
-        self.report.footers_read.fetch_add(1, Ordering::Relaxed);
         self.with_end(self.tail())
+    }
+
+    /// A footer is about to be read.
+    pub(crate) fn count_footer(&self) {
+        self.report.footers_read.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Where the footer begins.
+    pub(crate) fn footer_start(&self, last: &[u8]) -> Result<u64, ParquetError> {
+        let length = checksum::footer_length(last);
+        let start = length.and_then(|length| self.file.bytes.checked_sub(length as u64));
+        start.ok_or_else(|| ParquetError::EOF("a file is shorter than its footer".to_owned()))
     }
 
     /// The last bytes of the file, unchecked.
@@ -168,7 +179,8 @@ impl Fetch {
         (skip < bytes.len()).then(|| bytes.slice(skip..))
     }
 
-    fn range(&self, start: u64, end: u64) -> Result<Bytes, ParquetError> {
+    /// Bytes of the file.
+    pub(crate) fn range(&self, start: u64, end: u64) -> Result<Bytes, ParquetError> {
         let length = usize::try_from(end.saturating_sub(start))?;
         if length == 0 {
             return Ok(Bytes::new());

@@ -19,7 +19,7 @@ use parquet::file::metadata::{
 };
 
 use super::catalogue::Catalogue;
-use super::checksum::{Checksums, META_CHECKSUMS};
+use super::checksum::{Checksums, EndSums, META_CHECKSUMS};
 use super::dictionary;
 use super::fetch::Fetch;
 use super::prune::{self, Durations};
@@ -46,12 +46,25 @@ pub(crate) struct Footer {
     leaves: HashMap<String, (usize, usize)>,
     /// For each column its name and its leaves.
     roots: Vec<(String, Range<usize>)>,
-    /// The index of pages as it is in the file, and where that is; nothing of files that are not ours.
-    index: Bytes,
-    index_start: u64,
+    index: PageIndex,
     paged: OnceLock<Paged>,
     details: Mutex<HashMap<(usize, usize), Details>>,
     bytes: AtomicUsize,
+}
+
+/// The index of pages as it is in the file, and where that is; nothing of files that are not ours.
+#[derive(Debug, Default)]
+struct PageIndex {
+    start: u64,
+    end: u64,
+    bytes: OnceLock<Bytes>,
+    sums: Option<EndSums>,
+}
+
+impl PageIndex {
+    fn memory(&self) -> usize {
+        self.bytes.get().map_or(0, Bytes::len)
+    }
 }
 
 /// How the columns of a file are read.
@@ -105,15 +118,13 @@ impl Footer {
         fetch: &Fetch,
         traces: Option<Arc<TraceIndex>>,
     ) -> Result<Self, ParquetError> {
-        let metadata = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Skip)
-            .parse_and_finish(fetch)?;
+        fetch.count_footer();
+        let last = fetch.last()?;
+        let (metadata, index) = match EndSums::find(&last) {
+            Some(sums) => read_alone(fetch, &last, sums)?,
+            None => read_with_index(&fetch.with_tail()?)?,
+        };
         let checksums = checksums(&metadata)?;
-        if checksums.is_none() && fetch.is_marked() {
-            let message = "the checksums are not where the footer says";
-            return Err(ParquetError::General(message.to_owned()));
-        }
-        let (index_start, index) = fetch.checked(checksums.clone()).sound_index()?;
         let metadata = Arc::new(metadata);
         let descriptor = metadata.file_metadata().schema_descr();
         let leaves = descriptor.columns().iter().enumerate();
@@ -139,12 +150,11 @@ impl Footer {
             runs: runs(&metadata),
             is_first_version: key_value(&metadata, META_FORMAT).is_none(),
             catalogue: catalogue(&metadata)?,
-            bytes: AtomicUsize::new(metadata.memory_size() + index.len() + 100 * leaves.len()),
+            bytes: AtomicUsize::new(metadata.memory_size() + index.memory() + 100 * leaves.len()),
             leaves,
             roots: roots(&metadata),
             checksums,
             metadata,
-            index_start,
             index,
             paged: OnceLock::new(),
             details: Mutex::default(),
@@ -218,10 +228,28 @@ impl Footer {
     }
 
     fn indexed(&self, start: i64, length: i32) -> Option<&[u8]> {
-        let start = u64::try_from(start).ok()?.checked_sub(self.index_start)?;
+        let start = u64::try_from(start).ok()?.checked_sub(self.index.start)?;
         let start = usize::try_from(start).ok()?;
         let end = start.checked_add(usize::try_from(length).ok()?)?;
-        self.index.get(start..end)
+        self.index.bytes.get()?.get(start..end)
+    }
+
+    /// Reads the index of pages, unless it is there. Until then nothing is said of pages.
+    pub(crate) fn read_index(&self, fetch: &Fetch) -> Result<(), ParquetError> {
+        let index = &self.index;
+        if index.bytes.get().is_some() {
+            return Ok(());
+        }
+        let bytes = fetch.range(index.start, index.end)?;
+        if let Some(sums) = index.sums {
+            sums.check_indexes(&bytes)?;
+        }
+        let length = bytes.len();
+        // Of two that read it at once, either is right.
+        if index.bytes.set(bytes).is_ok() {
+            self.bytes.fetch_add(length, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The Bloom filter of a column of a row group.
@@ -284,6 +312,45 @@ impl Footer {
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
+}
+
+/// The footer by itself, whose checksum the file's last bytes have.
+fn read_alone(
+    fetch: &Fetch,
+    last: &[u8],
+    sums: EndSums,
+) -> Result<(ParquetMetaData, PageIndex), ParquetError> {
+    let start = fetch.footer_start(last)?;
+    let footer = fetch.range(start, fetch.file().bytes)?;
+    sums.check_footer(&footer)?;
+    // Behind it are its length and four letters.
+    let metadata = ParquetMetaDataReader::decode_metadata(&footer[..footer.len() - 8])?;
+    let index = PageIndex {
+        start: checksums(&metadata)?.map_or(start, |checksums| checksums.end()),
+        end: start,
+        bytes: OnceLock::new(),
+        sums: Some(sums),
+    };
+    Ok((metadata, index))
+}
+
+/// The footer with the index of pages, from a file's end, which has one checksum or none.
+fn read_with_index(fetch: &Fetch) -> Result<(ParquetMetaData, PageIndex), ParquetError> {
+    let metadata = ParquetMetaDataReader::new()
+        .with_page_index_policy(PageIndexPolicy::Skip)
+        .parse_and_finish(fetch)?;
+    let checksums = checksums(&metadata)?;
+    if checksums.is_none() && fetch.is_marked() {
+        let message = "the checksums are not where the footer says";
+        return Err(ParquetError::General(message.to_owned()));
+    }
+    let (start, bytes) = fetch.checked(checksums).sound_index()?;
+    let index = PageIndex {
+        start,
+        bytes: OnceLock::from(bytes),
+        ..PageIndex::default()
+    };
+    Ok((metadata, index))
 }
 
 fn roots(metadata: &ParquetMetaData) -> Vec<(String, Range<usize>)> {

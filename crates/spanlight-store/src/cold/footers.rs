@@ -60,7 +60,7 @@ impl FooterCache {
             known.traces.clone().flatten()
         };
         // Two readers may read it at once; either is right.
-        let footer = Arc::new(Footer::read(&fetch.with_tail()?, traces)?);
+        let footer = Arc::new(Footer::read(fetch, traces)?);
         let mut state = self.state();
         let known = state.known(path);
         known.traces = Some(footer.traces.clone());

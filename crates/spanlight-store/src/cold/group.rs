@@ -59,6 +59,7 @@ impl<'a> GroupReader<'a> {
         number: usize,
         report: &'a ScanReport,
     ) -> Result<Self, ParquetError> {
+        footer.read_index(&fetch)?;
         Ok(Self {
             paged: footer.paged()?,
             footer,

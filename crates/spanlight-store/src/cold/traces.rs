@@ -141,7 +141,7 @@ pub(crate) struct TraceIndex {
 impl TraceIndex {
     /// What is said of it in the last bytes of a file.
     pub(crate) fn find(end: &[u8]) -> Option<Self> {
-        // It is the last thing that a file says about itself: its name, one byte of what follows, and its length.
+        // Of what a file says about itself it is near the end: its name, one byte of what follows, and its length.
         let name = META_TRACES.as_bytes();
         let key = end.windows(name.len()).rposition(|part| part == name)?;
         let (kind, mut rest) = end[key + name.len()..].split_first()?;

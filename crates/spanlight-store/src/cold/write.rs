@@ -16,7 +16,7 @@ use parquet::file::writer::SerializedFileWriter;
 use spanlight_model::SpanBatch;
 
 use super::catalogue::Catalogue;
-use super::checksum::{self, META_CHECKSUMS, Summing};
+use super::checksum::{self, END_UNKNOWN, META_CHECKSUMS, META_END, Summing};
 use super::chunk::{PAGE_ROWS, RowGroupWriter};
 use super::encode::{Encoder, Source};
 use super::order::Order;
@@ -237,8 +237,13 @@ fn end(file: &mut SerializedFileWriter<Sink>, traces: Gathering) -> io::Result<(
     // So that nothing is on its way to the sink.
     file.flush()?;
     let sums = file.inner_mut().begin_end()?;
-    // Readers look for what is said of the index at the very end.
-    for (name, value) in [(META_CHECKSUMS, sums), (META_TRACES, about_index)] {
+    // Readers look for the last two at the very end.
+    let said = [
+        (META_CHECKSUMS, sums),
+        (META_TRACES, about_index),
+        (META_END, END_UNKNOWN.to_owned()),
+    ];
+    for (name, value) in said {
         file.append_key_value_metadata(KeyValue::new(name.to_owned(), value));
     }
     Ok(())

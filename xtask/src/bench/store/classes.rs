@@ -64,7 +64,7 @@ pub(super) const ALL: [Class; 12] = [
 
 /// Classes of which the growth with the number of spans is of interest.
 pub(super) fn of_growth() -> Vec<&'static Class> {
-    let is_one = |class: &&Class| ["by-id", "no-match"].contains(&class.name);
+    let is_one = |class: &&Class| ["by-id", "by-id-absent", "no-match"].contains(&class.name);
     ALL.iter().filter(is_one).collect()
 }
 

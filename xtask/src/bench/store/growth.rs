@@ -1,5 +1,5 @@
-//! How the time of a look-up grows with the number of spans: a tenth of the load in a directory of its own; the whole
-//! load is measured with the classes.
+//! How the time of a look-up grows with the number of spans: smaller loads, each ten times the one before, in directories
+//! of their own; the whole load is measured with the classes.
 
 use std::path::Path;
 
@@ -8,13 +8,22 @@ use anyhow::Result;
 use super::{Options, classes, fill, probe, report::Report, settle};
 use crate::server::Scratch;
 
-/// Of the whole load.
-const SHARE: u64 = 10;
+/// The first load, unless a tenth of the whole is less.
+const SPANS_MIN: u64 = 1_000_000;
 
 pub(super) fn run(options: &Options, binary: &Path, report: &mut Report) -> Result<()> {
+    let mut spans = SPANS_MIN.min(options.spans / 10);
+    while spans < options.spans {
+        run_one(options, binary, spans, report)?;
+        spans = spans.max(1) * 10;
+    }
+    Ok(())
+}
+
+fn run_one(options: &Options, binary: &Path, spans: u64, report: &mut Report) -> Result<()> {
     let scratch = Scratch::new("bench-growth")?;
     let launch = options.launch(binary, &scratch.path().join("data"));
-    let load = options.load(options.spans / SHARE);
+    let load = options.load(spans);
     let server = launch.start()?;
     fill::fill(&load, &server, options.connections, false)?;
     settle::wait(&server, load.spans())?;

@@ -68,3 +68,38 @@ async fn a_bit_that_turned_is_never_a_wrong_answer() {
     // All of a file of one block and an end is read by each request.
     assert!(errors > 300, "{errors} errors");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_harms_only_those_who_need_what_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(&LocalDisk, directory.path(), &[sample::batch(3, 50)]).file;
+    let mut bytes = std::fs::read(&file.path).unwrap();
+    // The last byte of the page indexes, which lie before the footer, its length and four letters.
+    let (rest, _) = bytes.split_last_chunk::<4>().unwrap();
+    let footer = u32::from_le_bytes(*rest.last_chunk::<4>().unwrap()) as usize;
+    let at = bytes.len() - 8 - footer - 1;
+    bytes[at] ^= 1;
+    std::fs::write(&file.path, bytes).unwrap();
+    let nobody = Filter::equal(Field::Name, Literal::from("nobody is called so"));
+    let requests = [
+        ScanRequest {
+            trace_ids: Some(Arc::new([TraceId([9; 16])].into())),
+            ..ScanRequest::default()
+        },
+        ScanRequest {
+            filter: Some(Arc::new(nobody)),
+            ..ScanRequest::default()
+        },
+    ];
+    for request in requests {
+        assert_eq!(try_read(&file, &request).await.unwrap(), [""; 0]);
+    }
+    let error = try_read(&file, &ScanRequest::default()).await.unwrap_err();
+    let ReadError::Damaged { reason, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(
+        reason,
+        "Parquet error: the checksum of the page indexes is wrong"
+    );
+}
