@@ -69,6 +69,7 @@ fn line(series: &Series, name: &str, times: Times) -> String {
             None => "nil".to_owned(),
             Some(AnyValue::String(text)) => format!("{text:?}"),
             Some(AnyValue::Int(number)) => number.to_string(),
+            Some(AnyValue::Bool(truth)) => truth.to_string(),
             Some(AnyValue::Double(number)) => format!("{number:?}"),
             Some(value) => value.to_json(),
         };
@@ -79,7 +80,7 @@ fn line(series: &Series, name: &str, times: Times) -> String {
         true => name.to_owned(),
         false => labels.join(" "),
     };
-    let step = times.step.unwrap_or(times.end - times.start);
+    let step = times.step.unwrap_or(times.end - times.start).max(1);
     let first = times.start.div_euclid(step);
     let intervals = (times.end + step - 1).div_euclid(step) - first;
     let start = |interval: i64| match times.step {

@@ -76,7 +76,7 @@ impl Lines {
             line.labels.extend(common.iter().cloned());
             let has_point = |it: &Exemplar| {
                 let value = line.values.get(intervals.interval_of(it.time_unix_nano));
-                value.is_some_and(|value| !value.is_nan())
+                value.is_some_and(|value| value.is_finite()) && it.value.is_finite()
             };
             line.exemplars.retain(has_point);
             Series {
@@ -231,7 +231,8 @@ fn passes(operator: Comparison, value: f64, constant: f64) -> bool {
 
 fn points(values: &[f64], intervals: &Intervals) -> impl Iterator<Item = Point> {
     let values = values.iter().copied().enumerate();
-    let present = values.filter(|(_, value)| !value.is_nan());
+    // What no number can say is not said.
+    let present = values.filter(|(_, value)| value.is_finite());
     present.map(|(interval, value)| Point {
         start_time_unix_nano: intervals.start_of(interval),
         value,

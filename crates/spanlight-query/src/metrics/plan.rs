@@ -154,9 +154,20 @@ fn measure(function: &MetricsFunction, plan: &mut Plan) -> Measure {
         },
         MetricsFunction::QuantileOverTime { field, quantiles } => Measure::Quantiles {
             slot: plan.fields.slot(&field.node),
-            quantiles: quantiles.clone(),
+            quantiles: distinct(quantiles),
         },
     }
+}
+
+/// Asked for twice, a quantile is one series.
+fn distinct(quantiles: &[f64]) -> Vec<f64> {
+    let mut distinct: Vec<f64> = Vec::with_capacity(quantiles.len());
+    for quantile in quantiles {
+        if !distinct.contains(quantile) {
+            distinct.push(*quantile);
+        }
+    }
+    distinct
 }
 
 /// The cheapest way that can do it.

@@ -117,7 +117,9 @@ impl SeriesJson {
             Some(AnyValue::String(text)) => text.into(),
             Some(AnyValue::Bool(truth)) => truth.into(),
             Some(AnyValue::Int(number)) => number.into(),
-            Some(AnyValue::Double(number)) => number.into(),
+            Some(AnyValue::Double(number)) if number.is_finite() => number.into(),
+            // JSON has no number for it, and null means that there is no value.
+            Some(AnyValue::Double(number)) => number.to_string().into(),
             Some(value) => value.to_json().into(),
         };
         let labels = series.labels.into_iter();
