@@ -205,25 +205,30 @@ pub(crate) async fn values(
 ) -> Result<ValuesAnswer, QueryError> {
     let field = question::field(&request.field)?;
     // What roots are called is what spans without a parent are called.
-    let (field, query) = match values::of_root(&field) {
-        Some(own) if request.query.trim().is_empty() => (own, values::ROOTS),
-        _ => (field, request.query.as_str()),
+    let (field, of_roots) = match values::of_root(&field) {
+        Some(own) if request.query.trim().is_empty() => (own, true),
+        _ => (field, false),
     };
-    let mut selected = Selected::of(query)?;
+    let mut selected = Selected::of(&request.query)?;
     let slot = selected.fields.slot(&field);
     let range = request.time_range.clone();
     let mut question = Question::new(snapshot, limits, memory, range, request.time_limit)?;
     let new = |question: &Question<'_>, filter: &Filter| {
         let range = question.time_range.clone();
         let (containing, memory) = (&request.containing, question.reserve());
-        ValueWorker::new(&selected.fields, slot, filter, range, containing, memory)
+        let mut worker =
+            ValueWorker::new(&selected.fields, slot, filter, range, containing, memory);
+        worker.of_roots = of_roots;
+        worker
     };
     let workers = match &selected.selection {
         _ if values::has_none(&field) => Vec::new(),
         Selection::Spans(filter) if !is_trace_level(&field) => {
-            let partitions = question
-                .partitions(&ScanColumns::NONE, &selected, filter)
-                .await;
+            let columns = ScanColumns {
+                parent_span_id: of_roots,
+                ..ScanColumns::NONE
+            };
+            let partitions = question.partitions(&columns, &selected, filter).await;
             let worker = |question: &Question<'_>| new(question, filter);
             question.read(partitions, worker).await?
         }

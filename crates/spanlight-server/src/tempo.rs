@@ -2,9 +2,11 @@
 //! source at `http://HOST:7900/tempo`. Errors are plain text: Grafana shows bodies as they are.
 
 mod legacy;
+mod message;
 mod metrics;
 mod search;
 mod streaming;
+mod summary;
 mod tags;
 mod time;
 mod trace;
@@ -13,10 +15,11 @@ mod values;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
 use spanlight_query::QueryError;
 
-use crate::api::Failure;
+use crate::api::{Failure, typed};
 use crate::app::App;
 pub(crate) use streaming::router as streaming_router;
 
@@ -32,8 +35,34 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/v2/search/tag/{field}/values", get(values::get_v2))
         .route("/api/metrics/query_range", get(metrics::get_range))
         .route("/api/metrics/query", get(metrics::get_instant))
+        .route("/api/metrics/summary", get(summary::get))
         .route("/api/traces/{id}", get(trace::get_v1))
         .route("/api/v2/traces/{id}", get(trace::get_v2))
+}
+
+/// The type of messages of Tempo's, which JSON answers have as well.
+const PROTOBUF: &str = "application/protobuf";
+
+/// Whether a client would rather have messages.
+fn wants_protobuf(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|item| item.split(';').next().unwrap_or_default().trim() == PROTOBUF)
+}
+
+/// JSON, or the message that says the same.
+fn answer(
+    headers: &HeaderMap,
+    json: &impl Serialize,
+    message: impl FnOnce() -> Vec<u8>,
+) -> Response {
+    match wants_protobuf(headers) {
+        true => typed(PROTOBUF, message().into()),
+        false => axum::Json(json).into_response(),
+    }
 }
 
 async fn echo() -> &'static str {

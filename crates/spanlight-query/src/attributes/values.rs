@@ -14,9 +14,6 @@ use crate::load::MemoryFull;
 use crate::parallel::Worker;
 use crate::predicate::{Accessor, Bound, Fields, Filter, Scalar, entry};
 
-/// Finds the spans that may be roots.
-pub(super) const ROOTS: &str = r#"{ span:parentID = "0000000000000000" }"#;
-
 /// What a field of the root is on the root itself.
 pub(super) fn of_root(field: &Field) -> Option<Field> {
     match field {
@@ -78,6 +75,8 @@ pub(super) struct ValueWorker {
     slot: usize,
     filter: Filter,
     range: Range<i64>,
+    /// Only values of spans without a parent.
+    pub(super) of_roots: bool,
     /// In lower case.
     containing: String,
     memory: MemoryReservation,
@@ -102,6 +101,7 @@ impl ValueWorker {
             slot,
             filter: filter.clone(),
             range,
+            of_roots: false,
             containing: containing.to_lowercase(),
             memory,
             texts: FxHashMap::default(),
@@ -330,7 +330,11 @@ impl Worker for ValueWorker {
         let bound = Bound::new(&fields, batch.columns(), None);
         let starts = bound.columns.start_times.values();
         let rows = 0..starts.len() as u32;
-        let rows = rows.filter(|&row| self.range.contains(&starts[row as usize]));
+        let parents = bound.columns.parent_span_ids;
+        let rows = rows.filter(|&row| {
+            let row = row as usize;
+            self.range.contains(&starts[row]) && (!self.of_roots || parents.is_null(row))
+        });
         let rows = bound.select(&self.filter, rows.collect());
         self.bound(&bound, &rows);
         drop(bound);

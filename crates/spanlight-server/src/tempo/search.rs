@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use spanlight_model::{AnyValue, TraceId};
 use spanlight_query::{MatchedSpan, SearchAnswer, SearchRequest, SpanSet, TraceSummary};
 
+use super::message::of_search;
 use super::time::time_range;
-use super::{PlainError, legacy};
-use crate::api::{Parameters, value_json};
+use super::{PROTOBUF, PlainError, legacy, wants_protobuf};
+use crate::api::{Parameters, typed, value_json};
 use crate::app::App;
 
 const LIMIT_DEFAULT: usize = 20;
@@ -25,10 +28,15 @@ const NO_SERVICE: &str = "unknown_service";
 pub(super) async fn get(
     State(app): State<App>,
     RawQuery(query): RawQuery,
-) -> Result<Json<Answer>, PlainError> {
+    headers: HeaderMap,
+) -> Result<Response, PlainError> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let request = request(&app, &parameters)?;
-    Ok(Json(Answer::of(app.search(request).await?)))
+    let found = app.search(request).await?;
+    if wants_protobuf(&headers) {
+        return Ok(typed(PROTOBUF, of_search(&found).into()));
+    }
+    Ok(Json(Answer::of(found)).into_response())
 }
 
 pub(super) fn request(app: &App, parameters: &Parameters) -> Result<SearchRequest, PlainError> {
@@ -67,7 +75,7 @@ pub(super) fn request(app: &App, parameters: &Parameters) -> Result<SearchReques
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Answer {
+struct Answer {
     traces: Vec<TraceJson>,
     metrics: MetricsJson,
 }

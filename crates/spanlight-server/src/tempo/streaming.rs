@@ -10,23 +10,20 @@ use bytes::{Buf as _, BufMut as _, Bytes};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use http::{Response, StatusCode};
-use spanlight_query::{SearchAnswer, SpanSet};
 use spanlight_wire::DecodeError;
 use spanlight_wire::tempo::streaming::{
-    FoundSpan, FoundSpans, FoundTrace, SearchMessage, SearchMetrics, decode_search,
-    decode_tag_values, decode_tags, encode_scopes, encode_search, encode_texts,
-    encode_typed_values,
+    SearchMessage, decode_search, decode_tag_values, decode_tags,
 };
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, ServerStreamingService};
 use tonic::{Code, Status};
 
-use super::PlainError;
-use super::search;
+use super::message::of_search;
 use super::tags::{LIMIT_DEFAULT as TAGS_MAX, Scope, Tags, TagsRequest};
 use super::time::recent;
 use super::values::{LIMIT_DEFAULT as VALUES_MAX, TagValues, TagValuesRequest};
+use super::{PlainError, search, tags, values};
 use crate::api::Parameters;
 use crate::app::App;
 
@@ -75,26 +72,21 @@ impl Method {
             Self::Search => {
                 let search = decode_search(&message).map_err(|error| malformed(&error))?;
                 let request = search::request(&app, &parameters(&search))?;
-                encode(&app.search(request).await.map_err(PlainError::from)?)
+                of_search(&app.search(request).await.map_err(PlainError::from)?)
             }
             Self::Tags => {
-                let (scope, tags) = tags(&app, &message).await?;
-                encode_texts(tags.merged(scope).iter().map(String::as_str))
+                let (scope, tags) = find_tags(&app, &message).await?;
+                tags::AnswerV1::of(tags, scope, TAGS_MAX).message()
             }
-            Self::TagsV2 => {
-                let (_, tags) = tags(&app, &message).await?;
-                let scopes = tags.scopes.iter();
-                encode_scopes(scopes.map(|(name, tags)| (*name, tags.iter().map(String::as_str))))
-            }
+            Self::TagsV2 => tags::AnswerV2::of(find_tags(&app, &message).await?.1).message(),
             Self::Values => {
                 let request = values_request(&message)?;
                 let values = TagValues::of_key(&app, &request).await?;
-                encode_texts(values.texts(request.limit).iter().map(String::as_str))
+                values::AnswerV1::of(values, request.limit).message()
             }
             Self::ValuesV2 => {
                 let values = TagValues::of_field(&app, &values_request(&message)?).await?;
-                let values = values.values.iter();
-                encode_typed_values(values.map(|(kind, text)| (*kind, text.as_str())))
+                values::AnswerV2::of(values).message()
             }
         })
     }
@@ -125,7 +117,7 @@ fn parameters(search: &SearchMessage) -> Parameters {
     ])
 }
 
-async fn tags(app: &App, message: &[u8]) -> Result<(Scope, Tags), Status> {
+async fn find_tags(app: &App, message: &[u8]) -> Result<(Scope, Tags), Status> {
     let message = decode_tags(message).map_err(|error| malformed(&error))?;
     let scope = Scope::parse(&message.scope)?;
     let request = TagsRequest {
@@ -160,62 +152,6 @@ impl From<PlainError> for Status {
             _ => Code::Internal,
         };
         Self::new(code, error.message)
-    }
-}
-
-fn encode(answer: &SearchAnswer) -> Vec<u8> {
-    let ids: Vec<String> = answer
-        .traces
-        .iter()
-        .map(|trace| search::short_id(trace.trace_id))
-        .collect();
-    let traces = answer.traces.iter().zip(&ids).map(|(trace, id)| {
-        let first = spans(&trace.spans, trace.matched, &trace.attributes);
-        let more = trace.more_span_sets.iter();
-        let more = more.map(
-            |SpanSet {
-                 matched,
-                 spans: of_set,
-                 attributes,
-             }| { spans(of_set, *matched, attributes) },
-        );
-        FoundTrace {
-            trace_id: id,
-            root_service_name: trace
-                .root_service_name
-                .as_deref()
-                .unwrap_or(search::ROOT_MISSING),
-            root_name: trace.root_name.as_deref().unwrap_or_default(),
-            start_time_unix_nano: trace.start_time_unix_nano.unsigned_abs(),
-            duration_ms: u32::try_from(trace.duration_nano / 1_000_000).unwrap_or(u32::MAX),
-            span_sets: std::iter::once(first).chain(more).collect(),
-        }
-    });
-    let metrics = SearchMetrics {
-        inspected_traces: u32::try_from(answer.inspected.traces).unwrap_or(u32::MAX),
-        inspected_bytes: answer.inspected.bytes,
-        completed_jobs: u32::from(answer.partial.is_empty()),
-        total_jobs: 1,
-    };
-    encode_search(&traces.collect::<Vec<_>>(), metrics)
-}
-
-fn spans<'a>(
-    spans: &'a [spanlight_query::MatchedSpan],
-    matched: u32,
-    attributes: &'a [(String, spanlight_model::AnyValue)],
-) -> FoundSpans<'a> {
-    let spans = spans.iter().map(|span| FoundSpan {
-        span_id: span.span_id.to_string(),
-        name: &span.name,
-        start_time_unix_nano: span.start_time_unix_nano.unsigned_abs(),
-        duration_nano: span.duration_nano.unsigned_abs(),
-        attributes: &span.attributes,
-    });
-    FoundSpans {
-        spans: spans.collect(),
-        matched,
-        attributes,
     }
 }
 

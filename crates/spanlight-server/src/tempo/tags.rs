@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use http::HeaderMap;
 use serde::Serialize;
 use spanlight_query::{AttributeScope, KeysAnswer, KeysRequest, complete_conditions};
+use spanlight_wire::tempo::streaming::{encode_scopes, encode_texts};
 
-use super::PlainError;
 use super::time::time_range;
+use super::{PlainError, answer};
 use crate::api::Parameters;
 use crate::app::App;
 
@@ -83,8 +85,8 @@ impl Scope {
 /// Tags by scope, each in order.
 #[derive(Debug, Default)]
 pub(super) struct Tags {
-    pub(super) scopes: BTreeMap<&'static str, BTreeSet<String>>,
-    pub(super) inspected_bytes: u64,
+    scopes: BTreeMap<&'static str, BTreeSet<String>>,
+    inspected_bytes: u64,
 }
 
 impl TagsRequest {
@@ -157,7 +159,7 @@ impl Tags {
     }
 
     /// Of all scopes together; what every span has is there only when it was asked for.
-    pub(super) fn merged(self, scope: Scope) -> Vec<String> {
+    fn merged(self, scope: Scope) -> Vec<String> {
         let wanted = |name: &str| scope == Scope::Intrinsic || name != INTRINSIC;
         let scopes = self.scopes.into_iter().filter(|(name, _)| wanted(name));
         let names: BTreeSet<String> = scopes.flat_map(|(_, names)| names).collect();
@@ -200,31 +202,55 @@ impl MetricsJson {
     }
 }
 
+impl AnswerV1 {
+    pub(super) fn of(tags: Tags, scope: Scope, limit: usize) -> Self {
+        let metrics = MetricsJson::of(tags.inspected_bytes);
+        let mut tag_names = tags.merged(scope);
+        tag_names.truncate(limit);
+        Self { tag_names, metrics }
+    }
+
+    /// A `SearchTagsResponse`.
+    pub(super) fn message(&self) -> Vec<u8> {
+        encode_texts(self.tag_names.iter().map(String::as_str))
+    }
+}
+
+impl AnswerV2 {
+    pub(super) fn of(tags: Tags) -> Self {
+        let scopes = tags.scopes.into_iter();
+        let scopes = scopes.map(|(name, tags)| ScopeJson { name, tags });
+        Self {
+            scopes: scopes.collect(),
+            metrics: MetricsJson::of(tags.inspected_bytes),
+        }
+    }
+
+    /// A `SearchTagsV2Response`.
+    pub(super) fn message(&self) -> Vec<u8> {
+        let scopes = self.scopes.iter();
+        encode_scopes(scopes.map(|it| (it.name, it.tags.iter().map(String::as_str))))
+    }
+}
+
 pub(super) async fn get_v1(
     State(app): State<App>,
     RawQuery(query): RawQuery,
-) -> Result<Json<AnswerV1>, PlainError> {
+    headers: HeaderMap,
+) -> Result<Response, PlainError> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let request = TagsRequest::of(&parameters)?;
     let (scope, limit) = (request.scope, request.limit);
-    let tags = Tags::find(&app, request).await?;
-    let metrics = MetricsJson::of(tags.inspected_bytes);
-    let mut tag_names = tags.merged(scope);
-    tag_names.truncate(limit);
-    Ok(Json(AnswerV1 { tag_names, metrics }))
+    let found = AnswerV1::of(Tags::find(&app, request).await?, scope, limit);
+    Ok(answer(&headers, &found, || found.message()))
 }
 
 pub(super) async fn get_v2(
     State(app): State<App>,
     RawQuery(query): RawQuery,
-) -> Result<Json<AnswerV2>, PlainError> {
+    headers: HeaderMap,
+) -> Result<Response, PlainError> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
-    let tags = Tags::find(&app, TagsRequest::of(&parameters)?).await?;
-    let metrics = MetricsJson::of(tags.inspected_bytes);
-    let scopes = tags.scopes.into_iter();
-    let scopes = scopes.map(|(name, tags)| ScopeJson { name, tags });
-    Ok(Json(AnswerV2 {
-        scopes: scopes.collect(),
-        metrics,
-    }))
+    let found = AnswerV2::of(Tags::find(&app, TagsRequest::of(&parameters)?).await?);
+    Ok(answer(&headers, &found, || found.message()))
 }

@@ -2,17 +2,15 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use spanlight_model::{SpanBatch, TraceId};
 use spanlight_query::Trace;
 use spanlight_wire::otlp::encode_protobuf;
 use spanlight_wire::tempo::{TraceStatus, encode_v1_json, encode_v2_json, encode_v2_protobuf};
 
-use super::PlainError;
+use super::{PROTOBUF, PlainError, wants_protobuf};
 use crate::api::{json, off_the_loop, typed};
 use crate::app::App;
-
-const PROTOBUF: &str = "application/protobuf";
 
 pub(super) async fn get_v1(
     State(app): State<App>,
@@ -71,13 +69,4 @@ pub(super) async fn get_v2(
 fn parse(text: &str) -> Result<TraceId, PlainError> {
     TraceId::parse(text)
         .map_err(|error| PlainError::bad(format!("{text:?} is no trace id: {error}")))
-}
-
-fn wants_protobuf(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|item| item.split(';').next().unwrap_or_default().trim() == PROTOBUF)
 }

@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use http::HeaderMap;
 use serde::Serialize;
 use spanlight_query::{
     AttributeScope, QueryError, ValuesAnswer, ValuesRequest, complete_conditions,
 };
+use spanlight_wire::tempo::streaming::{encode_texts, encode_typed_values};
 
-use super::PlainError;
 use super::legacy::quote;
 use super::tags::{MetricsJson, limit};
 use super::time::time_range;
+use super::{PlainError, answer};
 use crate::api::{Parameters, value_text};
 use crate::app::App;
 
@@ -46,8 +48,8 @@ pub(super) struct TagValuesRequest {
 /// Values with their types.
 #[derive(Debug, Default)]
 pub(super) struct TagValues {
-    pub(super) values: Vec<(&'static str, String)>,
-    pub(super) inspected_bytes: u64,
+    values: Vec<(&'static str, String)>,
+    inspected_bytes: u64,
 }
 
 impl TagValuesRequest {
@@ -85,7 +87,7 @@ impl TagValues {
         }
         let query = complete_conditions(&request.query);
         let asked = app.attribute_values(request.values(&request.name, &query));
-        let answer = match asked.await {
+        let found = match asked.await {
             // The query may be what is wrong; then it counts as none.
             Err(error) if error.is_about_the_query() => {
                 let asked = app.attribute_values(request.values(&request.name, ""));
@@ -93,10 +95,10 @@ impl TagValues {
                     .await
                     .map_err(|error| no_field(&request.name, error))?
             }
-            answer => answer?,
+            found => found?,
         };
         let mut values = Self::default();
-        values.add(&answer);
+        values.add(&found);
         Ok(values)
     }
 
@@ -134,7 +136,7 @@ impl TagValues {
     }
 
     /// The texts alone, in order.
-    pub(super) fn texts(self, limit: usize) -> Vec<String> {
+    fn texts(self, limit: usize) -> Vec<String> {
         let texts: BTreeSet<String> = self.values.into_iter().map(|(_, text)| text).collect();
         texts.into_iter().take(limit).collect()
     }
@@ -171,34 +173,60 @@ struct ValueJson {
     value: String,
 }
 
+impl AnswerV1 {
+    pub(super) fn of(values: TagValues, limit: usize) -> Self {
+        Self {
+            metrics: MetricsJson::of(values.inspected_bytes),
+            tag_values: values.texts(limit),
+        }
+    }
+
+    /// A `SearchTagValuesResponse`.
+    pub(super) fn message(&self) -> Vec<u8> {
+        encode_texts(self.tag_values.iter().map(String::as_str))
+    }
+}
+
+impl AnswerV2 {
+    pub(super) fn of(values: TagValues) -> Self {
+        let metrics = MetricsJson::of(values.inspected_bytes);
+        let values = values.values.into_iter();
+        Self {
+            tag_values: values
+                .map(|(kind, value)| ValueJson { kind, value })
+                .collect(),
+            metrics,
+        }
+    }
+
+    /// A `SearchTagValuesV2Response`.
+    pub(super) fn message(&self) -> Vec<u8> {
+        let values = self.tag_values.iter();
+        encode_typed_values(values.map(|it| (it.kind, it.value.as_str())))
+    }
+}
+
 pub(super) async fn get_v1(
     State(app): State<App>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<Json<AnswerV1>, PlainError> {
+    headers: HeaderMap,
+) -> Result<Response, PlainError> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let request = TagValuesRequest::of(name, &parameters)?;
     let values = TagValues::of_key(&app, &request).await?;
-    Ok(Json(AnswerV1 {
-        metrics: MetricsJson::of(values.inspected_bytes),
-        tag_values: values.texts(request.limit),
-    }))
+    let found = AnswerV1::of(values, request.limit);
+    Ok(answer(&headers, &found, || found.message()))
 }
 
 pub(super) async fn get_v2(
     State(app): State<App>,
     Path(field): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<Json<AnswerV2>, PlainError> {
+    headers: HeaderMap,
+) -> Result<Response, PlainError> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let request = TagValuesRequest::of(field, &parameters)?;
-    let values = TagValues::of_field(&app, &request).await?;
-    let metrics = MetricsJson::of(values.inspected_bytes);
-    let values = values.values.into_iter();
-    Ok(Json(AnswerV2 {
-        tag_values: values
-            .map(|(kind, value)| ValueJson { kind, value })
-            .collect(),
-        metrics,
-    }))
+    let found = AnswerV2::of(TagValues::of_field(&app, &request).await?);
+    Ok(answer(&headers, &found, || found.message()))
 }

@@ -3,7 +3,7 @@
 use insta::assert_json_snapshot;
 use serde_json::{Value as Json, json};
 
-use crate::fixture::{Fixture, attribute, request, span, text};
+use crate::fixture::{Fixture, attribute, now_unix_nano, order, request, span, text};
 
 /// A multiple of every step below.
 const T0: u64 = 1_700_000_400_000_000_000;
@@ -226,6 +226,50 @@ async fn the_step_follows_from_the_range() {
         let points = &points(&answer)[0];
         assert_eq!(points[1].0 - points[0].0, seconds, "{minutes} minutes");
     }
+}
+
+#[tokio::test]
+async fn a_summary_has_counts_errors_and_quantiles_by_group() {
+    let server = Fixture::start().await;
+    for trace in 1..=4 {
+        server.send(&order(trace, now_unix_nano())).await;
+    }
+    let summary = server
+        .get("/tempo/api/metrics/summary?q=%7B%7D&groupBy=name,span.nobody")
+        .await;
+    assert_eq!(summary.status, 200, "{}", summary.text());
+    // Of the three spans of each trace, one is of kind server.
+    assert_json_snapshot!(summary.json(), @r#"
+    {
+      "summaries": [
+        {
+          "p50": "250000000",
+          "p90": "250000000",
+          "p95": "250000000",
+          "p99": "250000000",
+          "series": [
+            {
+              "key": "name",
+              "value": {
+                "s": "POST /orders",
+                "type": 5
+              }
+            },
+            {
+              "key": "span.nobody",
+              "value": {}
+            }
+          ],
+          "spanCount": "4"
+        }
+      ]
+    }
+    "#);
+    let missing = server.get("/tempo/api/metrics/summary?q=%7B%7D").await;
+    assert_eq!(
+        (missing.status, missing.text().contains("groupBy")),
+        (400, true)
+    );
 }
 
 #[tokio::test]

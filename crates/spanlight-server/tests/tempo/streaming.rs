@@ -226,6 +226,32 @@ async fn tags_and_values_stream_too() {
 }
 
 #[tokio::test]
+async fn over_http_the_same_messages_are_there_for_the_asking() {
+    let server = Fixture::start().await;
+    server.send(&order(1, now_unix_nano())).await;
+    let get = async |path: &str| {
+        let path = format!("/tempo/api/{path}");
+        let answer = server.get_as(&path, "application/protobuf").await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("content-type"), "application/protobuf");
+        answer.body
+    };
+    let found = SearchResponse::decode(&get("search").await[..]).unwrap();
+    assert_eq!(found.traces.len(), 1);
+    let tags = Texts::decode(&get("search/tags?scope=event").await[..]).unwrap();
+    assert_eq!(tags.texts, ["exception.type"]);
+    let scopes = Scopes::decode(&get("v2/search/tags?scope=link").await[..]).unwrap();
+    assert_eq!(scopes.scopes[0].tags, ["batch"]);
+    let values = Texts::decode(&get("search/tag/service.name/values").await[..]).unwrap();
+    assert_eq!(values.texts, ["checkout"]);
+    let values = Pairs::decode(&get("v2/search/tag/status/values?limit=1").await[..]).unwrap();
+    assert_eq!(
+        (values.pairs[0].one.as_str(), values.pairs[0].two.as_str()),
+        ("keyword", "error")
+    );
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_a_status_of_grpc() {
     let server = Fixture::start().await;
     let bad = SearchRequest {
