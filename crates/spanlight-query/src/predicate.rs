@@ -8,6 +8,7 @@ mod program;
 mod push;
 mod scalar;
 mod select;
+mod texts;
 
 pub(crate) use bind::{Accessor, Bound, TraceFacts, TraceShape, entry};
 pub(crate) use program::{Fields, Filter, Node, is_trace_level};

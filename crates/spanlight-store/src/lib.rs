@@ -50,6 +50,7 @@ pub use sampling::{Decision, KeepAll, SamplingPolicy, TraceSpans};
 pub use scan::{
     AttributeCount, AttributeKeys, Comparison, Field, Figures, Filter, Literal, Partition,
     Predicate, Scan, ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Steps, Test,
+    TestTexts,
     TextTest,
 };
 pub use snapshot::Snapshot;

@@ -16,7 +16,7 @@ mod validate;
 
 pub use ast::Query;
 pub use error::{Error, ErrorKind};
-pub use pattern::{Pattern, PatternError};
+pub use pattern::{Matcher, Pattern, PatternError};
 pub use tokens::{Token, TokenKind, tokens};
 
 /// The longest text that is read, in bytes.

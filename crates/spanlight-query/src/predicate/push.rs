@@ -13,6 +13,7 @@ use spanlight_traceql::ast::{
 
 use super::program::{Fields, Filter, Node, is_service_name};
 use super::scalar::Scalar;
+use super::texts::PatternTest;
 
 type Condition = spanlight_store::Filter;
 
@@ -261,10 +262,9 @@ fn store_comparison(operator: Comparison) -> StoreComparison {
 
 fn matches(field: &Field, pattern: &Pattern, negated: bool) -> Condition {
     let symbol = if negated { "!~" } else { "=~" };
-    let text = TextTest::new(format!("{symbol} {:?}", pattern.as_str()), {
-        let pattern = pattern.clone();
-        move |text| pattern.is_match(text) != negated
-    });
+    let pattern = pattern.clone();
+    let description = format!("{symbol} {:?}", pattern.as_str());
+    let text = TextTest::of(description, PatternTest { pattern, negated });
     test(field, |field| match field {
         StoreField::Duration | StoreField::Status | StoreField::Kind => None,
         field => Some(Condition::matches(field, text)),

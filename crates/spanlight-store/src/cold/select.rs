@@ -16,7 +16,7 @@ use super::pages::Distinct;
 use super::prune::{self, resource_may_pass};
 use super::rows::Rows;
 use super::tail;
-use crate::scan::SkipReason;
+use crate::scan::{Predicate, SkipReason};
 
 /// So many traces are looked up one by one: of more, reading all of their rows' codes costs no more.
 const FEW_TRACES: usize = 16;
@@ -245,11 +245,15 @@ fn values(array: &ArrayRef, test: &ValueTest) -> Option<BooleanBuffer> {
     let passed = match array.data_type() {
         DataType::Utf8 => {
             let texts: &StringArray = array.as_string_opt()?;
-            by_neighbour(
-                texts.len(),
-                |row| texts.value(row),
-                |text| predicate.passes_text(text),
-            )
+            match predicate {
+                // Without a dictionary, a text hardly ever is that of its neighbour.
+                Predicate::Matches(_) => predicate.passes_texts(texts),
+                _ => by_neighbour(
+                    texts.len(),
+                    |row| texts.value(row),
+                    |text| predicate.passes_text(text),
+                ),
+            }
         }
         DataType::Int64 => {
             let numbers = array.as_primitive_opt::<Int64Type>()?.values();
@@ -276,9 +280,7 @@ fn values(array: &ArrayRef, test: &ValueTest) -> Option<BooleanBuffer> {
             // Made while reading: the file has no dictionary for all of the column.
             let array = array.as_dictionary_opt::<Int32Type>()?;
             let texts: &StringArray = array.values().as_string_opt()?;
-            let verdicts = BooleanBuffer::collect_bool(texts.len(), |code| {
-                predicate.passes_text(texts.value(code))
-            });
+            let verdicts = predicate.passes_texts(texts);
             return Some(by_code(array.keys(), &verdicts, test.null_passes));
         }
         _ => return None,
@@ -295,10 +297,7 @@ fn verdicts(group: &GroupReader<'_>, test: &ColumnTest) -> Result<BooleanBuffer,
             .small_dictionary(&group.fetch, group.number, test.leaf)?,
     };
     if let Some(texts) = small {
-        let texts: &StringArray = &texts;
-        return Ok(BooleanBuffer::collect_bool(texts.len(), |code| {
-            text_passes(test, texts.value(code))
-        }));
+        return Ok(texts_pass(test, &texts));
     }
     let Some(distinct) = group.distinct(test.leaf)? else {
         return Ok(BooleanBuffer::new_unset(0));
@@ -314,17 +313,16 @@ fn verdicts(group: &GroupReader<'_>, test: &ColumnTest) -> Result<BooleanBuffer,
             wanted.contains(values.get(code))
         }));
     }
-    let texts = values.to_texts()?;
-    Ok(BooleanBuffer::collect_bool(texts.len(), |code| {
-        text_passes(test, texts.value(code))
-    }))
+    Ok(texts_pass(test, &values.to_texts()?))
 }
 
-fn text_passes(test: &ColumnTest, text: &str) -> bool {
+fn texts_pass(test: &ColumnTest, texts: &StringArray) -> BooleanBuffer {
     match &test.kind {
-        TestKind::Value(value) => value.predicate.passes_text(text),
-        TestKind::Resource { key, predicate } => resource_may_pass(text, key, predicate),
-        TestKind::Traces(_) | TestKind::Tail { .. } => true,
+        TestKind::Value(value) => value.predicate.passes_texts(texts),
+        TestKind::Resource { key, predicate } => BooleanBuffer::collect_bool(texts.len(), |at| {
+            resource_may_pass(texts.value(at), key, predicate)
+        }),
+        TestKind::Traces(_) | TestKind::Tail { .. } => BooleanBuffer::new_set(texts.len()),
     }
 }
 

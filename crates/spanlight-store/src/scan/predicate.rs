@@ -2,6 +2,9 @@
 
 use std::cmp::Ordering;
 
+use arrow_array::{Array as _, StringArray};
+use arrow_buffer::BooleanBuffer;
+
 use super::filter::{Comparison, Literal, Predicate};
 
 impl Predicate {
@@ -17,6 +20,14 @@ impl Predicate {
             Self::Matches(test) => test.is_match(text),
             Self::Exists => true,
             Self::Compare(..) => false,
+        }
+    }
+
+    /// One bit for each of these texts; those of nulls have no meaning.
+    pub(crate) fn passes_texts(&self, texts: &StringArray) -> BooleanBuffer {
+        match self {
+            Self::Matches(test) => test.are_matches(texts),
+            _ => BooleanBuffer::collect_bool(texts.len(), |at| self.passes_text(texts.value(at))),
         }
     }
 

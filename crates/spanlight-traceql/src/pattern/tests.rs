@@ -74,3 +74,33 @@ fn faults_are_one_line() {
     assert!(matches(r"\(a[(]b\Q(\E", "(a(b("));
     insta::assert_snapshot!(fault("(?:a{1000}){1000}"), @"it is too large when compiled");
 }
+
+#[test]
+fn a_needle_is_in_every_value_that_matches() {
+    let needle = |pattern: &str| {
+        let pattern = Pattern::new(pattern).unwrap();
+        let needle = pattern.needle().map(|it| it.needle().to_vec());
+        String::from_utf8(needle.unwrap_or_default()).unwrap()
+    };
+    assert_eq!(needle(".*a1b2c3.*"), "a1b2c3");
+    assert_eq!(needle("user-0?00123[0-9]|user-00123[02468]x*"), "00123");
+    assert_eq!(needle("(abc)+d{2}(?:xyz)*"), "abc");
+    assert_eq!(needle("GET /(users|orders)/.*"), "GET /");
+    assert_eq!(needle("ab.*"), "");
+    assert_eq!(needle("abc|abd"), "");
+    assert_eq!(needle("abc|.*"), "");
+    assert_eq!(needle("(?i)abc"), "");
+    assert_eq!(needle("(?:abc)?"), "");
+    assert_eq!(needle("[^a]*"), "");
+}
+
+#[test]
+fn a_matcher_says_what_its_pattern_says() {
+    let pattern = Pattern::new("a+b").unwrap();
+    for _ in 0..2 {
+        let mut matcher = pattern.matcher();
+        for value in ["aab", "b", "ab", "", "abc"] {
+            assert_eq!(matcher.is_match(value), pattern.is_match(value), "{value}");
+        }
+    }
+}
