@@ -48,7 +48,7 @@ use lines::Lines;
 use measure::Cells;
 use plan::MetricsPlan;
 pub(crate) use repeats::RepeatCache;
-use repeats::{FileTraces, KeyWorker, Repeated};
+use repeats::{KeyWorker, Places, Repeated};
 pub(crate) use run::run;
 use spans::SpanWorker;
 use table::Table;
@@ -59,7 +59,6 @@ const CHUNK_TRACES: usize = 1_024;
 
 // The steps of an explanation.
 const SPANS: &str = "count spans";
-const REPEATS: &str = "count spans that may have come twice";
 const PLACES: &str = "find traces that lie in several places";
 const TRACES: &str = "relate spans, trace by trace";
 const LOAD_AGAIN: &str = "load those traces";
@@ -151,23 +150,7 @@ impl Pass<'_> {
             ..ScanColumns::NONE
         });
         let condition = predicate::condition(std::slice::from_ref(filter), fields);
-        let scan = self
-            .scan(SPANS, Some(range.clone()), columns.clone(), condition)
-            .await;
-        let mut partitions: Vec<Partition> =
-            scan.into_iter().filter(|it| !it.may_repeat()).collect();
-        // The record that stands may be one that the filter refuses, so all are needed.
-        let columns = columns.union(&ScanColumns {
-            trace_id: true,
-            span_id: true,
-            parent_span_id: true,
-            kind: true,
-            received_at: true,
-            ..ScanColumns::NONE
-        });
-        let scan = self.scan(REPEATS, Some(range), columns, None).await;
-        partitions.extend(scan.into_iter().filter(Partition::may_repeat));
-        partitions
+        self.scan(SPANS, Some(range), columns, condition).await
     }
 
     fn stopped(&mut self, stopped: Option<Stopped>) {
@@ -198,28 +181,22 @@ impl Pass<'_> {
             })
             .await?;
         let mut table = Table::new(&self.plan.measure, self.intervals.count());
-        let (mut records, mut left_out) = (Vec::new(), BTreeSet::new());
+        let mut left_out = BTreeSet::new();
         for worker in workers {
             let numbers = table.add_groups(&worker.groups);
             table.add_cells(worker.cells, &numbers);
             left_out.extend(worker.left_out);
-            records.extend(worker.records.into_iter().map(|mut record| {
-                record.cell = table.renumber(&numbers, record.cell);
-                record
-            }));
         }
-        table = self.again(table, left_out).await?;
+        let mut table = self.again(table, left_out).await?;
         let (mut table, sought) = off_the_loop(move || {
-            spans::resolve(records, |it| table.add(it.cell, it.sample, it.weight));
             let sought = table.sought();
             (table, sought)
         })
         .await?;
         if let Some(sought) = sought.map(Arc::new) {
             let partitions = self.partitions_of_spans(filter, &repeated).await;
-            let partitions = partitions.into_iter().filter(|it| !it.may_repeat());
             let workers = self
-                .read(partitions.collect(), |pass| {
+                .read(partitions, |pass| {
                     let groups = table.groups(&pass.plan.by, pass.intervals.clone());
                     let cells = Cells::Sought(Arc::clone(&sought), Vec::new());
                     SpanWorker::new(&pass.plan, filter, cells, groups, &repeated, pass.reserve())
@@ -235,43 +212,33 @@ impl Pass<'_> {
     async fn repeated(&mut self, range: Range<i64>) -> Result<Arc<Repeated>, QueryError> {
         let columns = ScanColumns {
             trace_id: true,
+            span_id: true,
             ..ScanColumns::NONE
         };
-        let scan = self.scan(PLACES, Some(range), columns.clone(), None).await;
-        let (memory, files): (Vec<_>, Vec<_>) = scan.into_iter().partition(|it| it.run().is_none());
-        let parts: BTreeSet<String> = files.iter().map(Partition::describe).collect();
-        let known = match self.repeats.get(&parts) {
-            Some(known) => known,
-            None => {
-                // Whole: the next question may have another range within the same parts.
-                let mut whole = self.scan(PLACES, None, columns, None).await;
-                whole.retain(|it| it.run().is_some() && parts.contains(&it.describe()));
-                let places: BTreeSet<String> = whole.iter().filter_map(Partition::run).collect();
-                let workers = self.keys(places, whole).await?;
-                let found = off_the_loop(move || FileTraces::of(parts, workers)).await?;
-                let found = Arc::new(found);
-                // What was cut short is not the whole truth.
-                if self.answer.partial.is_empty() {
-                    self.repeats.put(&found);
-                }
-                found
-            }
+        let mut partitions = self.scan(PLACES, Some(range), columns, None).await;
+        let mut runs = BTreeSet::new();
+        // One of each run that nothing is known of.
+        let wanted = partitions.iter().filter_map(Partition::run).collect();
+        let (known, last) = self.repeats.get(&wanted);
+        partitions.retain(|it| {
+            it.run()
+                .is_none_or(|run| !known.contains_key(&run) && runs.insert(run))
+        });
+        let mut places = Places {
+            runs: known,
+            memory: Vec::new(),
+            last,
         };
-        if memory.is_empty() {
-            return Ok(known.repeated(Vec::new()));
+        if !partitions.is_empty() {
+            let workers = self.read(partitions, |pass| KeyWorker::new(pass.reserve()));
+            places.memory = workers.await?;
+            for worker in &mut places.memory {
+                places.runs.append(&mut worker.runs);
+            }
         }
-        let workers = self.keys(BTreeSet::new(), memory).await?;
-        Ok(known.repeated(workers))
-    }
-
-    async fn keys(
-        &mut self,
-        places: BTreeSet<String>,
-        partitions: Vec<Partition>,
-    ) -> Result<Vec<KeyWorker>, QueryError> {
-        let places = Arc::new(places.into_iter().collect());
-        self.read(partitions, |pass| KeyWorker::new(&places, pass.reserve()))
-            .await
+        let (repeated, runs, compared) = off_the_loop(move || places.compare()).await?;
+        self.repeats.put(runs, compared, self.snapshot.file_names());
+        Ok(repeated)
     }
 
     /// What a span is related to may lie outside the range.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use spanlight_model::SpanBatch;
-use spanlight_store::Partition;
+use spanlight_store::{Partition, ReadError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
@@ -23,8 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a worker does with what it reads.
 pub(crate) trait Worker: Send + 'static {
+    /// Reads a partition: its batches, unless the worker knows a shorter way.
+    fn read(&mut self, partition: Partition, reading: &Reading<'_>) -> Result<(), Stopped>
+    where
+        Self: Sized,
+    {
+        reading.batches(self, partition)
+    }
+
     /// A partition begins.
-    fn begin(&mut self, partition: &Partition);
+    fn begin(&mut self, _: &Partition) {}
 
     /// A batch of the partition, in the partition's order.
     fn take(&mut self, batch: &SpanBatch) -> Result<(), MemoryFull>;
@@ -52,6 +60,13 @@ struct Work {
     deadline: Instant,
     /// Nobody waits for the answer.
     dropped: AtomicBool,
+}
+
+/// What a worker reads with.
+pub(crate) struct Reading<'w> {
+    work: &'w Work,
+    /// The partition.
+    name: String,
 }
 
 /// Ends the workers when the pass is dropped.
@@ -118,7 +133,14 @@ impl Work {
 
     fn run<W: Worker>(&self, mut worker: W) -> (W, Option<Stopped>) {
         while let Some(partition) = self.next() {
-            if let Err(why) = self.one(&mut worker, partition) {
+            self.report.opened();
+            let name = partition.describe();
+            let reading = Reading { work: self, name };
+            let read = match self.stopped() {
+                Some(why) => Err(why),
+                None => worker.read(partition, &reading),
+            };
+            if let Err(why) = read {
                 // The others need not go on with what is thrown away.
                 while self.next().is_some() {}
                 return (worker, Some(why));
@@ -128,32 +150,41 @@ impl Work {
         (worker, None)
     }
 
-    fn one<W: Worker>(&self, worker: &mut W, partition: Partition) -> Result<(), Stopped> {
-        self.report.opened();
-        let name = partition.describe();
+    fn stopped(&self) -> Option<Stopped> {
+        let late = Instant::now() >= self.deadline || self.dropped.load(Ordering::Relaxed);
+        late.then_some(Stopped::Time)
+    }
+}
+
+impl Reading<'_> {
+    /// What was read; what cannot be is noted.
+    pub(crate) fn note<T>(&self, read: Result<T, ReadError>) -> Option<T> {
+        read.map_err(|error| self.work.report.note_unreadable(&self.name, &error))
+            .ok()
+    }
+
+    /// Hands the batches of the partition to the worker.
+    pub(crate) fn batches<W: Worker>(
+        &self,
+        worker: &mut W,
+        partition: Partition,
+    ) -> Result<(), Stopped> {
         worker.begin(&partition);
-        let mut stopped = self.stopped();
-        if stopped.is_none() {
-            partition.read(|read| {
-                if let Some(batch) = self.report.note(&name, read) {
-                    let full = worker.take(&batch).is_err();
-                    stopped = full.then_some(Stopped::Memory);
-                }
-                stopped = stopped.or_else(|| self.stopped());
-                match stopped {
-                    Some(_) => ControlFlow::Break(()),
-                    None => ControlFlow::Continue(()),
-                }
-            });
-        }
+        let mut stopped = None;
+        partition.read(|read| {
+            if let Some(batch) = self.work.report.note(&self.name, read) {
+                let full = worker.take(&batch).is_err();
+                stopped = full.then_some(Stopped::Memory);
+            }
+            stopped = stopped.or_else(|| self.work.stopped());
+            match stopped {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(()),
+            }
+        });
         match stopped {
             Some(why) => Err(why),
             None => worker.end().map_err(|_| Stopped::Memory),
         }
-    }
-
-    fn stopped(&self) -> Option<Stopped> {
-        let late = Instant::now() >= self.deadline || self.dropped.load(Ordering::Relaxed);
-        late.then_some(Stopped::Time)
     }
 }

@@ -70,14 +70,19 @@ impl ScanReport {
                 Some(batch)
             }
             Err(error) => {
-                let mut reasons = self
-                    .unreadable
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                reasons.push(unreadable(partition.to_owned(), &error));
+                self.note_unreadable(partition, &error);
                 None
             }
         }
+    }
+
+    /// Remembers what cannot be read.
+    pub(crate) fn note_unreadable(&self, partition: &str, error: &ReadError) {
+        let mut reasons = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        reasons.push(unreadable(partition.to_owned(), error));
     }
 }
 

@@ -159,13 +159,17 @@ impl Summary {
         }
     }
 
+    pub(crate) fn trace_keys(&self) -> &[u64] {
+        &self.trace_keys
+    }
+
     pub(crate) fn may_contain_any(&self, ids: &BTreeSet<TraceId>) -> bool {
         ids.iter()
             .any(|&id| self.trace_keys.binary_search(&trace_key(id)).is_ok())
     }
 }
 
-fn trace_key(id: TraceId) -> u64 {
+pub(crate) fn trace_key(id: TraceId) -> u64 {
     let mut low = [0; 8];
     low.copy_from_slice(&id.0[8..]);
     u64::from_be_bytes(low)

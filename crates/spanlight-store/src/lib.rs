@@ -49,9 +49,8 @@ pub use options::{FsyncPolicy, StoreOptions};
 pub use sampling::{Decision, KeepAll, SamplingPolicy, TraceSpans};
 pub use scan::{
     AttributeCount, AttributeKeys, Comparison, Field, Figures, Filter, Literal, Partition,
-    Predicate, Scan, ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Steps, Test,
-    TestTexts,
-    TextTest,
+    Predicate, Run, Scan, ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Steps,
+    Test, TestTexts, TextTest,
 };
 pub use snapshot::Snapshot;
 pub use statistics::{

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use spanlight_model::TraceId;
 
 pub use filter::{Comparison, Field, Filter, Literal, Predicate, Test, TestTexts, TextTest};
-pub use partition::{AttributeCount, Partition};
+pub use partition::{AttributeCount, Partition, Run};
 pub(crate) use partition::{of_files, of_known_files};
 pub use report::{Figures, ScanFigures, ScanReport, SkipReason};
 pub use steps::Steps;

@@ -137,6 +137,13 @@ impl Snapshot {
         recent.chain(self.view.cold.files.iter())
     }
 
+    /// The names of all data files, for those who remember what is in them.
+    pub fn file_names(&self) -> impl Iterator<Item = &str> {
+        let recent = self.view.recent.files().iter().map(|recent| &recent.file);
+        let files = recent.chain(self.view.cold.files.iter());
+        files.map(|file| file.name.as_str())
+    }
+
     /// An upper bound of the spans in the view.
     #[must_use]
     pub fn span_count_upper_bound(&self) -> usize {

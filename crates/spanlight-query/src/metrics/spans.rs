@@ -1,37 +1,21 @@
 //! Spans that are selected each by itself: counted as they go by.
 //!
-//! In memory a span may be there twice: its records are kept until all are there, and only the one that stands counts.
-//! Traces that are in several places are left out, and counted by the general way.
+//! Traces that are in several places, or have a span twice in memory, are left out, and counted by the general way.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::execution::memory_pool::MemoryReservation;
 use spanlight_model::{SpanBatch, TraceId};
-use spanlight_store::Partition;
 
-use super::groups::{Groups, NO_CELL};
-use super::measure::{Cells, Sample, sample};
+use super::groups::Groups;
+use super::measure::Cells;
 use super::plan::MetricsPlan;
 use super::repeats::{Repeated, TraceKey};
 use super::traces::id_at;
-use super::weights::Weights;
 use crate::load::MemoryFull;
 use crate::parallel::Worker;
 use crate::predicate::{Bound, Filter};
-use crate::tree::{self, Place};
-
-/// A record of a span that may have others.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Record {
-    trace: TraceId,
-    place: Place,
-    /// [`NO_CELL`] where the record does not count.
-    pub(crate) cell: u32,
-    pub(crate) sample: Sample,
-    /// How many spans it stands for.
-    pub(crate) weight: f64,
-}
 
 /// What one worker finds.
 #[derive(Debug)]
@@ -40,10 +24,7 @@ pub(crate) struct SpanWorker {
     filter: Filter,
     pub(crate) groups: Groups,
     pub(crate) cells: Cells,
-    pub(crate) records: Vec<Record>,
     memory: MemoryReservation,
-    /// Whether spans of the partition may be in it twice.
-    repeats: bool,
     repeated: Arc<Repeated>,
     /// The traces that were left out.
     pub(crate) left_out: BTreeSet<TraceId>,
@@ -65,9 +46,7 @@ impl SpanWorker {
             groups,
             cells,
             plan: Arc::clone(plan),
-            records: Vec::new(),
             memory,
-            repeats: false,
         }
     }
 
@@ -86,35 +65,9 @@ impl SpanWorker {
         });
         rows
     }
-
-    fn record(&mut self, bound: &Bound<'_>, rows: &[u32], cells: &[u32]) {
-        let columns = &bound.columns;
-        let mut counted = rows.iter().zip(cells).peekable();
-        let slot = self.plan.measure.slot();
-        let weights = Weights::of(columns);
-        self.records
-            .extend((0..columns.start_times.len()).map(|row| {
-                let cell = counted.next_if(|(counted, _)| **counted as usize == row);
-                let cell = cell.map_or(NO_CELL, |(_, cell)| *cell);
-                Record {
-                    trace: columns.trace_id(row),
-                    place: Place::of(columns, row),
-                    cell,
-                    sample: match cell {
-                        NO_CELL => Sample::Nothing,
-                        _ => sample(bound, slot, row),
-                    },
-                    weight: weights.at(row),
-                }
-            }));
-    }
 }
 
 impl Worker for SpanWorker {
-    fn begin(&mut self, partition: &Partition) {
-        self.repeats = partition.may_repeat();
-    }
-
     fn take(&mut self, batch: &SpanBatch) -> Result<(), MemoryFull> {
         let plan = Arc::clone(&self.plan);
         let bound = Bound::new(&plan.plan.fields, batch.columns(), None);
@@ -126,35 +79,8 @@ impl Worker for SpanWorker {
         }
         let cells = self.groups.cells(&bound, &rows);
         self.cells.grow(self.groups.cell_count());
-        if self.repeats {
-            self.record(&bound, &rows, &cells);
-        } else {
-            self.cells.add(&plan.measure, &bound, &rows, &cells);
-        }
-        let bytes = self.groups.byte_size()
-            + self.left_out.len() * 32
-            + self.records.capacity() * size_of::<Record>();
+        self.cells.add(&plan.measure, &bound, &rows, &cells);
+        let bytes = self.groups.byte_size() + self.left_out.len() * 32;
         self.cells.fit(&self.memory, bytes)
-    }
-}
-
-/// Calls `count` with each record that stands and counts.
-pub(crate) fn resolve(mut records: Vec<Record>, mut count: impl FnMut(&Record)) {
-    records.sort_unstable_by_key(|it| (it.trace, it.place.span_id));
-    let same = |one: &Record, two: &Record| {
-        (one.trace, one.place.span_id) == (two.trace, two.place.span_id)
-    };
-    for span in records.chunk_by(same) {
-        match span {
-            [record] => (record.cell != NO_CELL).then(|| count(record)),
-            records => {
-                let places: Vec<Place> = records.iter().map(|it| it.place).collect();
-                let standing = tree::distinct(&places).into_iter().map(|at| &records[at]);
-                standing
-                    .filter(|it| it.cell != NO_CELL)
-                    .for_each(&mut count);
-                None
-            }
-        };
     }
 }

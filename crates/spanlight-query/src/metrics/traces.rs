@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::Array as _;
 use datafusion::execution::memory_pool::MemoryReservation;
+use rustc_hash::FxHashMap;
 use spanlight_model::{SpanBatch, SpanColumns, TraceId};
 use spanlight_store::Partition;
 
@@ -232,6 +233,11 @@ pub(crate) fn join(
     mut count: impl FnMut(&Fact),
 ) -> BTreeSet<TraceId> {
     let mut again = BTreeSet::new();
+    let mut found: FxHashMap<u128, u64> = FxHashMap::default();
+    for piece in &fragments {
+        *found.entry(piece.trace).or_default() |= piece.fact.hits;
+    }
+    fragments.retain(|piece| may_match(&plan.plan.needs, &[found[&piece.trace]]));
     fragments.sort_by_key(|it| it.trace);
     let mut relations = Relations::default();
     for pieces in fragments.chunk_by(|one, two| one.trace == two.trace) {

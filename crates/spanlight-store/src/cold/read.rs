@@ -4,9 +4,11 @@ use std::io;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
+use arrow_array::BinaryArray;
+use arrow_array::cast::AsArray as _;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use parquet::errors::ParquetError;
-use spanlight_model::SpanBatch;
+use spanlight_model::{SpanBatch, TraceId};
 use tokio::sync::mpsc;
 use tokio::task;
 
@@ -18,6 +20,7 @@ use super::fetch::Fetch;
 use super::footer::Footer;
 use super::footers::FooterCache;
 use super::group::GroupReader;
+use super::pages::Distinct;
 use super::rows::Rows;
 use super::schema as table;
 use super::source::{DataSource, LocalFiles};
@@ -25,9 +28,9 @@ use super::starts::{self, Starts};
 use super::{dictionary, prune, select, traces};
 use crate::disk::Disk;
 use crate::error::ReadError;
-use crate::hot::TimeBounds;
+use crate::hot::{TimeBounds, trace_key};
 use crate::scan::{
-    AttributeCount, AttributeKeys, ScanColumns, ScanReport, ScanRequest, SkipReason,
+    AttributeCount, AttributeKeys, Run, ScanColumns, ScanReport, ScanRequest, SkipReason,
 };
 use crate::unreadable::Unreadable;
 
@@ -182,6 +185,37 @@ impl OpenFile {
         }
     }
 
+    /// Appends the traces of a row group: its dictionary of ids, where it has one.
+    fn trace_keys(&self, group: usize, keys: &mut Vec<u64>) -> Result<(), ParquetError> {
+        let Some((leaf, root)) = self.footer.leaf(table::TRACE_ID) else {
+            return Ok(());
+        };
+        let mut push = |id: &[u8]| keys.extend(id.try_into().map(TraceId).map(trace_key));
+        let group = GroupReader::new(&self.footer, self.fetch.clone(), group, &self.report)?;
+        if dictionary::is_whole(group.column(leaf))
+            && let Some(distinct) = group.distinct(leaf)?
+            && let Distinct::Texts(ids) = &*distinct
+        {
+            (0..ids.len()).for_each(|code| push(ids.get(code)));
+            return Ok(());
+        }
+        let rows = Rows::all(group.spans());
+        for rows in group.rows(&[root], &rows, BATCH_SPANS_NARROW)? {
+            let rows = rows?;
+            let ids = rows.columns().first().and_then(|ids| ids.as_binary_opt());
+            let ids: &BinaryArray = ids.ok_or_else(|| {
+                ParquetError::General(format!("column {root} is of another type"))
+            })?;
+            let mut last: Option<&[u8]> = None;
+            for id in ids.iter().flatten() {
+                if last.replace(id) != Some(id) {
+                    push(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn count_skipped(&self, group: usize, reason: SkipReason) {
         let skipped = &self.footer.groups[group];
         self.report.row_groups.skip(reason, 1);
@@ -207,10 +241,25 @@ impl Part {
         }
     }
 
-    /// The file and the run of it that this is a part of.
-    pub(crate) fn run(&self) -> String {
-        let run = self.file.footer.run_of(self.group);
-        format!("{} run {run}", self.file.fetch.file().label())
+    /// The run that this is a part of.
+    pub(crate) fn run(&self) -> Run {
+        Run::new(
+            &self.file.fetch.file().name,
+            self.file.footer.run_of(self.group),
+        )
+    }
+
+    /// See [`Partition::trace_keys`](crate::Partition::trace_keys).
+    pub(crate) fn trace_keys(&self) -> Result<Vec<u64>, ReadError> {
+        let file = &self.file;
+        let run = file.footer.run_of(self.group);
+        let groups = 0..file.footer.groups.len();
+        let mut keys = Vec::new();
+        for group in groups.filter(|&group| file.footer.run_of(group) == run) {
+            file.trace_keys(group, &mut keys)
+                .map_err(|error| read_error(file.fetch.file(), &error, &file.unreadable))?;
+        }
+        Ok(keys)
     }
 
     pub(crate) fn describe(&self) -> String {

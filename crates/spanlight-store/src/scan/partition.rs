@@ -32,6 +32,16 @@ pub struct Partition {
     spans: usize,
 }
 
+/// Rows of a file that are sorted as one. What it has never changes, and neither does its name when the file moves on
+/// from the recent level to the table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    /// The name of the file.
+    pub file: String,
+    /// Which of the file's runs.
+    pub number: usize,
+}
+
 /// How many spans of a partition have an attribute: told without reading them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeCount {
@@ -55,6 +65,15 @@ enum Source {
         file: String,
         error: ReadError,
     },
+}
+
+impl Run {
+    pub(crate) fn new(file: &str, number: usize) -> Self {
+        Self {
+            file: file.to_owned(),
+            number,
+        }
+    }
 }
 
 impl Partition {
@@ -245,11 +264,27 @@ impl Partition {
 
     /// The run of rows of a file that it is a part of; `None` in memory. No span is in a run twice.
     #[must_use]
-    pub fn run(&self) -> Option<String> {
+    pub fn run(&self) -> Option<Run> {
         match &self.source {
             Source::Hot { .. } => None,
             Source::File(part) => Some(part.run()),
-            Source::Unreadable { file, .. } => Some(file.clone()),
+            Source::Unreadable { file, .. } => Some(Run::new(file, 0)),
+        }
+    }
+
+    /// The traces of all spans of its run, or of its batches in memory, whatever was asked for: the low halves of their
+    /// ids as numbers, which are random in every id format. In no order; some come more than once. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn trace_keys(&self) -> Result<Vec<u64>, ReadError> {
+        match &self.source {
+            Source::Hot { batches, .. } => {
+                let keys = batches.iter().flat_map(|batch| batch.summary.trace_keys());
+                Ok(keys.copied().collect())
+            }
+            Source::File(part) => part.trace_keys(),
+            Source::Unreadable { error, .. } => Err(error.clone()),
         }
     }
 
