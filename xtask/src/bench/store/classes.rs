@@ -344,11 +344,8 @@ fn samples(found: &Value) -> Result<Vec<(String, u64, f64)>> {
     let mut all = Vec::new();
     for series in found["series"].as_array().context("no series")? {
         let labels = series["labels"].as_object().context("no labels")?;
-        let label = labels
-            .values()
-            .next()
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        // A quantile is a label too, a number.
+        let label = labels.values().find_map(Value::as_str).unwrap_or_default();
         for sample in series["samples"].as_array().context("no samples")? {
             let (Some(time), Some(value)) = (sample[0].as_f64(), sample[1].as_f64()) else {
                 continue;
@@ -399,7 +396,7 @@ mod tests {
     #[test]
     fn an_exact_p90_is_right_and_another_is_not() {
         let durations = Series::from([((1, 60), (1..=100).map(|n| n * 1_000_000).collect())]);
-        let found = |seconds: f64| json!({"series": [{"labels": {"service": "ingress"}, "samples": [[60, seconds]]}]});
+        let found = |seconds: f64| json!({"series": [{"labels": {"p": 0.9, "service": "ingress"}, "samples": [[60, seconds]]}]});
         check_p90(&found(0.09), &durations).unwrap();
         assert!(check_p90(&found(0.095), &durations).is_err());
         assert!(check_p90(&json!({"series": []}), &durations).is_err());
