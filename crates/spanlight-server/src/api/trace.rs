@@ -19,6 +19,8 @@ use crate::app::App;
 
 /// Spans in one answer of Spanlight's JSON that names no limit; it then says that there are more.
 const SPANS_DEFAULT: usize = 10_000;
+/// Spans that are written in less time than another thread takes to be handed them.
+const SPANS_IN_PLACE: usize = 50;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -84,6 +86,9 @@ pub(crate) async fn get(
     let Some(trace) = app.trace(id).await? else {
         return Err(Failure::trace_not_found(id));
     };
+    if trace.batch.num_spans() <= SPANS_IN_PLACE {
+        return Ok(write(id, &trace, form, window));
+    }
     off_the_loop(move || write(id, &trace, form, window)).await
 }
 

@@ -3,7 +3,23 @@
 use std::ops::Range;
 
 /// Takes an unsigned LEB128 number off the front; `None` when it does not end, or is too great.
+#[inline]
 pub(crate) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    // Most have one byte or two.
+    match **bytes {
+        [one @ ..0x80, ref rest @ ..] => {
+            *bytes = rest;
+            Some(u64::from(one))
+        }
+        [one, two @ ..0x80, ref rest @ ..] => {
+            *bytes = rest;
+            Some(u64::from(one & 0x7f) | u64::from(two) << 7)
+        }
+        _ => take_long_varint(bytes),
+    }
+}
+
+fn take_long_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
     for (at, byte) in bytes.iter().enumerate().take(10) {
         number |= u64::from(byte & 0x7f).checked_shl(7 * at as u32)?;
@@ -122,5 +138,28 @@ impl<'a> Iterator for Stretches<'a> {
             self.left = 0;
         }
         Some(stretch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_length_are_taken_off_the_front() {
+        for number in (0..64).flat_map(|bits| [(1_u64 << bits) - 1, 1 << bits, u64::MAX >> bits]) {
+            let (mut bytes, mut left) = (Vec::new(), number);
+            while left >= 0x80 {
+                bytes.push(left as u8 | 0x80);
+                left >>= 7;
+            }
+            bytes.extend([left as u8, 0x2a]);
+            let mut rest = &bytes[..];
+            assert_eq!(take_varint(&mut rest), Some(number));
+            assert_eq!(rest, [0x2a], "{number}");
+            let end = bytes.len() - 2;
+            assert_eq!(take_varint(&mut &bytes[..end]), None, "{number}");
+        }
+        assert_eq!(take_varint(&mut &[0xff; 11][..]), None);
     }
 }
