@@ -1,7 +1,7 @@
 //! Completion: what could be written at a place of a query that is being typed, ranked by what the store holds, and
 //! what is wrong with the text so far.
 //!
-//! [`place`] says what may stand there, [`offer`] finds the words for it.
+//! [`place()`] says what may stand there, [`offer`] finds the words for it.
 
 mod offer;
 mod place;
