@@ -19,6 +19,18 @@ use crate::engine::QueryEngine;
 use crate::error::QueryError;
 use place::{Place, place};
 
+/// What stands between a field and a value, and what it means.
+const COMPARISONS: [(&str, &str); 8] = [
+    ("=", "equals"),
+    ("!=", "differs"),
+    ("=~", "matches the whole text"),
+    ("!~", "does not match"),
+    (">", "greater"),
+    (">=", "at least"),
+    ("<", "less"),
+    ("<=", "at most"),
+];
+
 /// A question about a query that is being typed.
 #[derive(Debug, Clone)]
 pub struct CompletionRequest {

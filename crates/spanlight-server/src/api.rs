@@ -94,15 +94,9 @@ pub(crate) fn trace_id(Path(text): &Path<String>) -> Result<TraceId, Failure> {
 impl App {
     /// Searches, when there is a place for one more search.
     pub(crate) async fn search(&self, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
-        let started = Instant::now();
-        // The semaphore is never closed; without a permit the search would only be less bounded.
-        let _place = self.searches.acquire().await.ok();
-        let answer = self.engine.search(request).await;
-        self.metrics.queried("search", started.elapsed());
-        if let Ok(answer) = &answer {
-            self.partial(&answer.partial);
-        }
-        answer
+        let answer = self.asked("search", self.engine.search(request)).await?;
+        self.partial(&answer.partial);
+        Ok(answer)
     }
 
     /// Makes time series, when there is a place for one more search.
@@ -110,14 +104,9 @@ impl App {
         &self,
         request: MetricsRequest,
     ) -> Result<MetricsAnswer, QueryError> {
-        let started = Instant::now();
-        let _place = self.searches.acquire().await.ok();
-        let answer = self.engine.metrics(request).await;
-        self.metrics.queried("metrics", started.elapsed());
-        if let Ok(answer) = &answer {
-            self.partial(&answer.partial);
-        }
-        answer
+        let answer = self.asked("metrics", self.engine.metrics(request)).await?;
+        self.partial(&answer.partial);
+        Ok(answer)
     }
 
     /// Which attributes there are, when there is a place for one more search.
@@ -125,11 +114,8 @@ impl App {
         &self,
         request: KeysRequest,
     ) -> Result<KeysAnswer, QueryError> {
-        let started = Instant::now();
-        let _place = self.searches.acquire().await.ok();
-        let answer = self.engine.attribute_keys(request).await;
-        self.metrics.queried("attributes", started.elapsed());
-        answer
+        let answer = self.engine.attribute_keys(request);
+        self.asked("attributes", answer).await
     }
 
     /// Which values a field has, when there is a place for one more search.
@@ -137,10 +123,17 @@ impl App {
         &self,
         request: ValuesRequest,
     ) -> Result<ValuesAnswer, QueryError> {
+        let answer = self.engine.attribute_values(request);
+        self.asked("attributes", answer).await
+    }
+
+    /// Waits for a place among the searches, and counts the time from before.
+    async fn asked<A>(&self, what: &'static str, answer: impl Future<Output = A>) -> A {
         let started = Instant::now();
+        // The semaphore is never closed; without a permit the search would only be less bounded.
         let _place = self.searches.acquire().await.ok();
-        let answer = self.engine.attribute_values(request).await;
-        self.metrics.queried("attributes", started.elapsed());
+        let answer = answer.await;
+        self.metrics.queried(what, started.elapsed());
         answer
     }
 

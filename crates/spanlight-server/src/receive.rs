@@ -28,6 +28,7 @@ use crate::config::Limits;
 use crate::metrics::{Metrics, Protocol};
 
 pub(crate) use admission::Admission;
+pub(crate) use grpc::RawCodec;
 pub(crate) use grpc::router as grpc_router;
 pub(crate) use http::router as http_router;
 

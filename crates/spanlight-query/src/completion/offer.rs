@@ -4,7 +4,7 @@ use spanlight_model::{AnyValue, AttributeType};
 use spanlight_traceql::ast::{Attribute, AttributeScope as Scope, Field, Intrinsic, Static};
 
 use super::place::{Asked, Place};
-use super::{Suggestion, SuggestionKind};
+use super::{COMPARISONS, Suggestion, SuggestionKind};
 use crate::attributes::{AttributeScope, KeyUse, KeysAnswer, ValueUse, ValuesAnswer};
 
 /// What every span has, those first that people ask for most.
@@ -55,17 +55,6 @@ const INTRINSICS: [(Intrinsic, &str); 21] = [
 
 /// How many of them come before attributes while nothing is typed.
 const INTRINSICS_FIRST: usize = 4;
-
-const COMPARISONS: [(&str, &str); 8] = [
-    ("=", "equals"),
-    ("!=", "differs"),
-    ("=~", "matches the whole text"),
-    ("!~", "does not match"),
-    (">", "greater"),
-    (">=", "at least"),
-    ("<", "less"),
-    ("<=", "at most"),
-];
 
 const CONNECTIVES: [(&str, &str); 3] = [
     ("&&", "and"),

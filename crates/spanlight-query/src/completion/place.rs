@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use spanlight_traceql::{Token, TokenKind, tokens};
 
+use super::COMPARISONS;
+
 /// A place in a text, and what is typed there already.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asked<'t> {
@@ -53,8 +55,6 @@ impl Asked<'_> {
     }
 }
 
-const COMPARISONS: [&str; 8] = ["=", "!=", "<", "<=", ">", ">=", "=~", "!~"];
-
 /// Functions whose arguments are fields.
 const OF_FIELDS: [&str; 16] = [
     "by",
@@ -102,6 +102,10 @@ pub(super) fn place(text: &str, cursor: usize) -> Asked<'_> {
         replace: start..end,
         typed: text.get(start..cursor).unwrap_or_default(),
     }
+}
+
+fn is_comparison(operator: &str) -> bool {
+    COMPARISONS.iter().any(|(known, _)| *known == operator)
 }
 
 /// Whether a token may be a word that is being typed.
@@ -200,7 +204,7 @@ impl<'t> Context<'t> {
     fn in_braces(&self, from: usize, typed: &str) -> Place {
         let field = Place::Field { in_braces: true };
         match self.last(0) {
-            Some((operator, TokenKind::Operator)) if COMPARISONS.contains(&operator) => {
+            Some((operator, TokenKind::Operator)) if is_comparison(operator) => {
                 let is_field =
                     typed.starts_with('.') || typed.contains('.') && !typed.starts_with('"');
                 match self.last(1) {
@@ -213,7 +217,7 @@ impl<'t> Context<'t> {
             }
             Some((_, TokenKind::Operator)) | None | Some(("{" | "(" | ",", _)) => field,
             Some((_, TokenKind::Field)) => match self.last(1) {
-                Some((operator, _)) if COMPARISONS.contains(&operator) => Place::Connective,
+                Some((operator, _)) if is_comparison(operator) => Place::Connective,
                 _ => Place::Comparison,
             },
             Some(_) => Place::Connective,
@@ -260,7 +264,7 @@ impl<'t> Context<'t> {
                 None => Place::AfterSpanset,
             },
             // A comparison of an aggregate, or of a series, is with a number.
-            Some((operator, TokenKind::Operator)) if COMPARISONS.contains(&operator) => {
+            Some((operator, TokenKind::Operator)) if is_comparison(operator) => {
                 match self.last(1) {
                     Some(("}", _)) => Place::Spanset,
                     Some((")", _)) if closed.is_none() => Place::Spanset,

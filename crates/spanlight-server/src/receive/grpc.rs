@@ -24,7 +24,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use self::body::ReservingBody;
-use self::codec::RawCodec;
+pub(crate) use self::codec::RawCodec;
 use super::admission::Reservation;
 use super::body::{Encoding, discard, too_large};
 use super::refusal::Refusal;
@@ -99,12 +99,14 @@ impl Receiver {
         let reached = Arc::clone(&service.reached);
         let request =
             request.map(|body| ReservingBody::new(body, Arc::clone(&reservation), self.limits));
-        let response = Grpc::new(RawCodec { reservation })
-            .accept_compressed(CompressionEncoding::Gzip)
-            .accept_compressed(CompressionEncoding::Zstd)
-            .max_decoding_message_size(self.limits.bytes_decompressed)
-            .unary(service, request)
-            .await;
+        let response = Grpc::new(RawCodec {
+            reservation: Some(reservation),
+        })
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .max_decoding_message_size(self.limits.bytes_decompressed)
+        .unary(service, request)
+        .await;
         let status = response.extensions().get::<Status>();
         let unread = status.filter(|_| !reached.load(Ordering::Relaxed));
         // The body was refused on its way, and only for want of room may it come again.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::post;
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use http::{Response, StatusCode};
@@ -15,7 +15,6 @@ use spanlight_wire::tempo::streaming::{
     SearchMessage, decode_search, decode_tag_values, decode_tags,
 };
 use tonic::body::Body;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, ServerStreamingService};
 use tonic::{Code, Status};
 
@@ -26,6 +25,7 @@ use super::values::{LIMIT_DEFAULT as VALUES_MAX, TagValues, TagValuesRequest};
 use super::{PlainError, search, tags, values};
 use crate::api::Parameters;
 use crate::app::App;
+use crate::receive::RawCodec;
 
 /// The longest question: a query has an address' length elsewhere, too.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -157,7 +157,7 @@ impl From<PlainError> for Status {
 
 /// Answers one call.
 async fn serve(app: App, method: Method, request: Request) -> Response<Body> {
-    Grpc::new(BytesCodec)
+    Grpc::new(RawCodec { reservation: None })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .server_streaming(Call { app, method }, request)
         .await
@@ -179,43 +179,5 @@ impl ServerStreamingService<Bytes> for Call {
             let message = answer.await?;
             Ok(tonic::Response::new(stream::iter([Ok(message)]).boxed()))
         })
-    }
-}
-
-/// Messages as bytes; `spanlight-wire` knows what is in them.
-#[derive(Debug)]
-struct BytesCodec;
-
-impl Codec for BytesCodec {
-    type Encode = Vec<u8>;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for BytesCodec {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, destination: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        destination.put_slice(&item);
-        Ok(())
-    }
-}
-
-impl Decoder for BytesCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(source.copy_to_bytes(source.remaining())))
     }
 }

@@ -11,7 +11,8 @@ use crate::receive::admission::Reservation;
 /// The codec of one call.
 #[derive(Debug)]
 pub(crate) struct RawCodec {
-    pub(crate) reservation: Arc<Reservation>,
+    /// What its messages are counted in; `None` where their length alone bounds them.
+    pub(crate) reservation: Option<Arc<Reservation>>,
 }
 
 impl Codec for RawCodec {
@@ -26,7 +27,7 @@ impl Codec for RawCodec {
 
     fn decoder(&mut self) -> RawDecoder {
         RawDecoder {
-            reservation: Arc::clone(&self.reservation),
+            reservation: self.reservation.clone(),
         }
     }
 }
@@ -48,7 +49,7 @@ impl Encoder for RawEncoder {
 /// Takes a message as it is.
 #[derive(Debug)]
 pub(crate) struct RawDecoder {
-    reservation: Arc<Reservation>,
+    reservation: Option<Arc<Reservation>>,
 }
 
 impl Decoder for RawDecoder {
@@ -58,9 +59,10 @@ impl Decoder for RawDecoder {
     fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         // Counted here because this is where a packed message has just been unpacked; one that was not packed has
         // been counted as it came, and is copied.
-        self.reservation
-            .grow(source.remaining())
-            .map_err(|refusal| refusal.grpc_status())?;
+        if let Some(reservation) = &self.reservation {
+            let grown = reservation.grow(source.remaining());
+            grown.map_err(|refusal| refusal.grpc_status())?;
+        }
         Ok(Some(source.copy_to_bytes(source.remaining())))
     }
 }
