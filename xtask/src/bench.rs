@@ -1,11 +1,22 @@
 //! Measurements. They print figures and judge nothing: a busy machine must not fail a build.
 
+mod answer;
+mod cache;
+mod fill;
 pub(crate) mod ingest;
+mod large;
 mod metrics;
+pub(crate) mod options;
+mod probe;
 mod proc;
 pub(crate) mod progress;
+pub(crate) mod query;
+mod question;
+mod report;
+mod settle;
 pub(crate) mod start;
 pub(crate) mod store;
+mod truth;
 
 use std::time::Duration;
 

@@ -9,7 +9,9 @@ mod shop;
 
 pub(crate) use drawn::{Drawn, invocation_id, span_id, trace_id, user};
 use message::{Message, Patch};
-pub(crate) use shop::{SERVICES, SPANS, Variant};
+pub(crate) use shop::{
+    SCOPE, SERVICES, SPANS, STATUS_MESSAGE, Shape, Variant, resource_attributes,
+};
 
 use crate::random::Random;
 

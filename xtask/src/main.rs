@@ -70,7 +70,7 @@ enum Task {
     Crash(crash::Options),
     /// Histories of a store drawn from seeds, with every fault that a disk, a clock and the power have
     Simulate(simulate::Options),
-    /// Measure: `bench store`, `bench ingest`, `bench start`
+    /// Measure: `bench store`, `bench query`, `bench ingest`, `bench start`
     Bench(BenchArguments),
 }
 
@@ -87,7 +87,9 @@ enum Bench {
     /// From the start of the process to `/readyz` on an empty directory
     Start(bench::start::Options),
     /// The store's figures on millions of spans: ingest, memory, disk, each kind of question, restart, growth
-    Store(bench::store::Options),
+    Store(bench::options::Options),
+    /// The language's figures on the same spans: relations, comparisons, counts within traces, series, completion
+    Query(bench::options::Options),
 }
 
 fn main() -> ExitCode {
@@ -130,5 +132,8 @@ fn run(task: Task) -> Result<()> {
         Task::Bench(BenchArguments {
             bench: Bench::Store(options),
         }) => bench::store::run(&options),
+        Task::Bench(BenchArguments {
+            bench: Bench::Query(options),
+        }) => bench::query::run(&options),
     }
 }

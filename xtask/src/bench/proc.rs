@@ -49,6 +49,11 @@ pub(super) fn resident_memory_max(id: u32) -> Result<u64> {
     Ok(kib * 1024)
 }
 
+/// Begins anew with what [`resident_memory_max`] says: as much as is resident now.
+pub(super) fn forget_resident_memory_max(id: u32) -> Result<()> {
+    fs::write(format!("/proc/{id}/clear_refs"), "5").context("cannot reset VmHWM")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +62,11 @@ mod tests {
     fn our_own_figures_are_there() {
         let id = std::process::id();
         assert!(resident_memory_max(id).unwrap() > 100_000);
+        let large = vec![1_u8; 64 << 20];
+        let before = resident_memory_max(id).unwrap();
+        drop(large);
+        forget_resident_memory_max(id).unwrap();
+        assert!(resident_memory_max(id).unwrap() < before);
         assert!(cpu_time_exact(id).unwrap() > Duration::ZERO);
         assert!(cpu_time(id).unwrap() < Duration::from_secs(3_600));
     }

@@ -1,5 +1,7 @@
 //! The workload: a checkout that goes through six functions and a bus, ten spans of eleven attributes each.
 
+use serde_json::{Value as Json, json};
+
 use super::message::{Message, Value, paced};
 use crate::random::Random;
 
@@ -22,7 +24,7 @@ const CONSUMER: u64 = 5;
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) service: usize,
-    name: &'static str,
+    pub(crate) name: &'static str,
     kind: u64,
     pub(crate) parent: Option<u8>,
     /// What it takes by itself, typically, beside what it waits for.
@@ -58,6 +60,11 @@ pub(crate) const SPANS: [Shape; 10] = [
     shape(4, "POST /charges", SERVER, Some(7), 110.0),
     shape(5, "POST /reservations", SERVER, Some(7), 45.0),
 ];
+
+/// What a failed span says.
+pub(crate) const STATUS_MESSAGE: &str = "the upstream did not answer";
+/// Name and version.
+pub(crate) const SCOPE: [&str; 2] = ["shop.instrumentation", "0.51.0"];
 
 const NANOS_PER_MS: f64 = 1e6;
 const COLD_START_MS: f64 = 180.0;
@@ -158,24 +165,28 @@ fn log_normal(random: &mut Random) -> f64 {
     (0.8 * bell).exp()
 }
 
+pub(crate) fn resource_attributes(service: &str) -> [(&'static str, String); 5] {
+    [
+        ("service.name", service.to_owned()),
+        ("service.version", "2.14.0".to_owned()),
+        ("cloud.provider", "aws".to_owned()),
+        ("cloud.region", "eu-west-1".to_owned()),
+        ("faas.name", format!("shop-{service}-prod")),
+    ]
+}
+
 fn resource(service: &str) -> Message {
     let mut resource = Message::default();
-    for (key, value) in [
-        ("service.name", service),
-        ("service.version", "2.14.0"),
-        ("cloud.provider", "aws"),
-        ("cloud.region", "eu-west-1"),
-        ("faas.name", &format!("shop-{service}-prod")),
-    ] {
-        resource.message(1, &attribute(key, &text(value)));
+    for (key, value) in resource_attributes(service) {
+        resource.message(1, &attribute(key, &text(&value)));
     }
     resource
 }
 
 fn scope() -> Message {
     let mut scope = Message::default();
-    scope.text(1, "shop.instrumentation");
-    scope.text(2, "0.51.0");
+    scope.text(1, SCOPE[0]);
+    scope.text(2, SCOPE[1]);
     scope
 }
 
@@ -200,14 +211,14 @@ fn span(trace: u16, index: usize, variant: &Variant, needle: Option<&(u16, Strin
     if fails {
         span.message(11, &exception(trace, end));
         let mut status = Message::default();
-        status.text(2, "the upstream did not answer");
+        status.text(2, STATUS_MESSAGE);
         status.number(3, 2);
         span.message(15, &status);
     }
     span
 }
 
-/// Seven that every span has, and four of its kind.
+/// Seven that every span has, and four of its kind: three of them differ from trace to trace.
 fn attributes(span: &mut Message, trace: u16, shape: &Shape, fails: bool, cold: bool) {
     let mut add = |key: &str, value: Message| span.message(9, &attribute(key, &value));
     let later = |field: u32, value: Value| {
@@ -215,37 +226,69 @@ fn attributes(span: &mut Message, trace: u16, shape: &Shape, fails: bool, cold: 
         message.later(field, trace, value);
         message
     };
-    let messaging = shape.kind == PRODUCER || shape.kind == CONSUMER;
     let service = shape.service as u8;
-    add(
-        "faas.trigger",
-        text(if messaging { "pubsub" } else { "http" }),
-    );
-    add("faas.coldstart", boolean(cold));
     add(
         "faas.invocation_id",
         later(1, Value::Invocation { service }),
     );
-    add("cloud.account.id", text("123456789012"));
-    add("deployment.environment.name", text("production"));
     add("user.id", later(1, Value::User));
     add("order.total", later(4, Value::OrderTotal));
-    if messaging {
-        add("messaging.system", text("aws_sqs"));
-        add("messaging.destination.name", text("orders"));
-        add("messaging.batch.message_count", integer(1));
-        add("messaging.message.body.size", integer(1_287));
-    } else if shape.kind == INTERNAL {
-        add("code.function.name", text("cart.validate"));
-        add("code.file.path", text("src/cart/validate.ts"));
-        add("code.line.number", integer(87));
-        add("thread.name", text("main"));
-    } else {
-        let status = if fails { 500 } else { 200 };
-        add("http.request.method", text("POST"));
-        add("url.path", text(shape.name.trim_start_matches("POST ")));
-        add("http.response.status_code", integer(status));
-        add("server.address", text("api.shop.example"));
+    for (key, value) in shape.attributes(fails, cold) {
+        add(key, any(&value));
+    }
+}
+
+impl Shape {
+    /// As TraceQL writes it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.kind {
+            INTERNAL => "internal",
+            SERVER => "server",
+            CLIENT => "client",
+            PRODUCER => "producer",
+            _ => "consumer",
+        }
+    }
+
+    /// The attributes that do not differ from trace to trace.
+    pub(crate) fn attributes(&self, fails: bool, cold: bool) -> [(&'static str, Json); 8] {
+        let messaging = self.kind == PRODUCER || self.kind == CONSUMER;
+        let trigger = if messaging { "pubsub" } else { "http" };
+        let [one, two, three, four] = if messaging {
+            [
+                ("messaging.system", json!("aws_sqs")),
+                ("messaging.destination.name", json!("orders")),
+                ("messaging.batch.message_count", json!(1)),
+                ("messaging.message.body.size", json!(1_287)),
+            ]
+        } else if self.kind == INTERNAL {
+            [
+                ("code.function.name", json!("cart.validate")),
+                ("code.file.path", json!("src/cart/validate.ts")),
+                ("code.line.number", json!(87)),
+                ("thread.name", json!("main")),
+            ]
+        } else {
+            [
+                ("http.request.method", json!("POST")),
+                ("url.path", json!(self.name.trim_start_matches("POST "))),
+                (
+                    "http.response.status_code",
+                    json!(if fails { 500 } else { 200 }),
+                ),
+                ("server.address", json!("api.shop.example")),
+            ]
+        };
+        [
+            ("faas.trigger", json!(trigger)),
+            ("faas.coldstart", json!(cold)),
+            ("cloud.account.id", json!("123456789012")),
+            ("deployment.environment.name", json!("production")),
+            one,
+            two,
+            three,
+            four,
+        ]
     }
 }
 
@@ -254,10 +297,7 @@ fn exception(trace: u16, time: f64) -> Message {
     event.later(1, trace, Value::Time { after_nano: time });
     event.text(2, "exception");
     event.message(3, &attribute("exception.type", &text("TimeoutError")));
-    event.message(
-        3,
-        &attribute("exception.message", &text("the upstream did not answer")),
-    );
+    event.message(3, &attribute("exception.message", &text(STATUS_MESSAGE)));
     event
 }
 
@@ -274,14 +314,13 @@ fn text(value: &str) -> Message {
     any
 }
 
-fn boolean(value: bool) -> Message {
+/// A text, a truth value or a whole number.
+fn any(value: &Json) -> Message {
     let mut any = Message::default();
-    any.number(2, u64::from(value));
-    any
-}
-
-fn integer(value: u64) -> Message {
-    let mut any = Message::default();
-    any.number(3, value);
+    match value {
+        Json::Bool(truth) => any.number(2, u64::from(*truth)),
+        Json::Number(number) => any.number(3, number.as_u64().unwrap_or_default()),
+        _ => any.text(1, value.as_str().unwrap_or_default()),
+    }
     any
 }

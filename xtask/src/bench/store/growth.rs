@@ -5,8 +5,11 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Options, classes, fill, probe, report::Report, settle};
-use crate::server::Scratch;
+use super::classes;
+use crate::{
+    bench::{fill, options::Options, probe, report::Report, settle},
+    server::Scratch,
+};
 
 /// The first load, unless a tenth of the whole is less.
 const SPANS_MIN: u64 = 1_000_000;
@@ -31,7 +34,7 @@ fn run_one(options: &Options, binary: &Path, spans: u64, report: &mut Report) ->
     let state = format!("warm, {} spans", load.spans());
     for class in classes::of_growth() {
         let asked = probe::warm(&server, &load, class, options.runs)?;
-        report.query(class.name, &state, class.warm_ms, &asked);
+        report.query(class, &state, class.warm_ms, &asked);
     }
     server.stop()
 }

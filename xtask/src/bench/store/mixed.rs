@@ -9,13 +9,15 @@ use std::{
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{
-    Options, classes, fill,
-    report::Report,
-    truth::{Load, TRACES_PER_REQUEST},
-};
+use super::classes;
 use crate::{
-    bench::proc,
+    bench::{
+        fill,
+        options::Options,
+        proc,
+        report::{Budget, MIB, Report},
+        truth::{Load, TRACES_PER_REQUEST},
+    },
     http::Client,
     load::SPANS_PER_TRACE,
     server::{Launch, Server},
@@ -27,11 +29,29 @@ const ROUNDS: u64 = 3;
 
 /// Ingest with and without questions.
 #[derive(Debug, Default)]
-pub(super) struct Mixed {
-    pub(super) alone_spans_per_second: f64,
-    pub(super) asked_spans_per_second: f64,
-    pub(super) memory_max: u64,
-    pub(super) failed: u64,
+struct Mixed {
+    alone_spans_per_second: f64,
+    asked_spans_per_second: f64,
+    memory_max: u64,
+    failed: u64,
+}
+
+impl Mixed {
+    fn say(&self, report: &mut Report) {
+        let share = self.asked_spans_per_second / self.alone_spans_per_second * 100.0;
+        let mut more = format!(
+            "{:.0} of {:.0} spans/s",
+            self.asked_spans_per_second, self.alone_spans_per_second
+        );
+        if self.failed > 0 {
+            more.push_str(&format!(", {} questions not answered", self.failed));
+        }
+        let what = "ingest with queries, % of ingest alone";
+        report.line(what, share.round(), Budget::AtLeast(80.0), &more);
+        let what = "ingest with queries, VmHWM, MiB";
+        let memory = (self.memory_max as f64 / MIB).round();
+        report.line(what, memory, Budget::AtMost(512.0), "");
+    }
 }
 
 pub(super) fn run(
@@ -65,7 +85,7 @@ pub(super) fn run(
         }
         measured
     })?;
-    report.mixed(&mixed);
+    mixed.say(report);
     server.stop()
 }
 

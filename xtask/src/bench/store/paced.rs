@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Options, report::Report};
-use crate::{bench::ingest, server::Scratch};
+use crate::{
+    bench::{ingest, options::Options, report::Report},
+    server::Scratch,
+};
 
 /// Spans a second.
 const RATE: u64 = 50_000;

@@ -7,13 +7,14 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{
-    Options, fill,
-    report::Report,
-    truth::{Load, TRACES_PER_REQUEST},
-};
 use crate::{
-    bench::proc,
+    bench::{
+        fill,
+        options::Options,
+        proc,
+        report::{Budget, MIB, Report, hundredths},
+        truth::{Load, TRACES_PER_REQUEST},
+    },
     http::Client,
     random::Random,
     server::{Launch, Scratch},
@@ -27,13 +28,30 @@ const SAMPLE: u64 = 20;
 
 /// What the restart took.
 #[derive(Debug)]
-pub(super) struct Restarted {
+struct Restarted {
     /// To the first acknowledged request.
-    pub(super) accepting: Duration,
-    pub(super) ready: Duration,
+    accepting: Duration,
+    ready: Duration,
     /// To every trace that was looked for being there.
-    pub(super) visible: Duration,
-    pub(super) memory_max: u64,
+    visible: Duration,
+    memory_max: u64,
+}
+
+impl Restarted {
+    fn say(&self, load: &Load, report: &mut Report) {
+        let what = format!("restart after a kill, {} spans, accepting, s", load.spans());
+        let seconds = |duration: Duration| hundredths(duration.as_secs_f64());
+        let accepting = seconds(self.accepting);
+        report.line(&what, accepting, Budget::AtMost(1.0), "");
+        let more = format!(
+            "ready after {}, {:.0} MiB at most",
+            seconds(self.ready),
+            self.memory_max as f64 / MIB
+        );
+        let what = "restart after a kill, all visible, s";
+        let visible = seconds(self.visible);
+        report.line(what, visible, Budget::AtMost(5.0), &more);
+    }
 }
 
 pub(super) fn run(options: &Options, binary: &Path, report: &mut Report) -> Result<()> {
@@ -46,7 +64,7 @@ pub(super) fn run(options: &Options, binary: &Path, report: &mut Report) -> Resu
     fill::fill(&load, &server, options.connections, false)?;
     server.kill()?;
     let restarted = restart(&launch, &load)?;
-    report.restart(&load, &restarted);
+    restarted.say(&load, report);
     Ok(())
 }
 

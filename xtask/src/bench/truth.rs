@@ -1,9 +1,12 @@
 //! What a load holds, and so what each question about it must find.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use crate::load::{
-    Drawn, SERVICES, SPANS, SPANS_PER_TRACE, Starts, Template, Variant, invocation_id, user,
+    Drawn, SERVICES, SPANS, SPANS_PER_TRACE, Shape, Starts, Template, Variant, invocation_id, user,
 };
 
 /// Traces of one request.
@@ -12,11 +15,6 @@ pub(super) const TRACES_PER_REQUEST: u64 = 100;
 const TEMPLATES: u64 = 80;
 /// So many needles are in a load, evenly.
 const NEEDLES: u64 = 10;
-/// The service that failed requests are looked for in, and the span of it.
-const FAILING_SPAN: usize = 9;
-/// The first span of the service `ingress`, which calls or causes all that come after it.
-const INGRESS_SPAN: usize = 3;
-
 /// Traces number 0 to `traces`, each starting `step_nano` after the one before.
 #[derive(Debug)]
 pub(super) struct Load {
@@ -25,10 +23,85 @@ pub(super) struct Load {
     pub(super) start_unix_nano: u64,
     pub(super) step_nano: u64,
     templates: Vec<Template>,
+    counts: OnceLock<BTreeMap<(Form, u64), u64>>,
 }
 
-/// A value for each group and minute.
-pub(super) type Series<T> = BTreeMap<(usize, u64), T>;
+/// All that is the same in many spans: which of its trace's spans it is, and how that went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Form {
+    pub(super) index: usize,
+    pub(super) fails: bool,
+    pub(super) is_cold: bool,
+}
+
+/// A span of the load.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) form: Form,
+    /// Unix nanoseconds.
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
+/// A trace of the load.
+#[derive(Debug)]
+pub(super) struct Trace<'l> {
+    load: &'l Load,
+    number: u64,
+    variant: &'l Variant,
+}
+
+impl Form {
+    pub(super) fn shape(self) -> &'static Shape {
+        &SPANS[self.index]
+    }
+
+    pub(super) fn service(self) -> &'static str {
+        SERVICES[self.shape().service]
+    }
+}
+
+impl Span {
+    pub(super) fn minute(&self) -> u64 {
+        minute(self.start)
+    }
+
+    pub(super) fn duration(&self) -> u64 {
+        self.end - self.start
+    }
+}
+
+impl Trace<'_> {
+    /// Which of its spans failed.
+    pub(super) fn fails(&self) -> Option<usize> {
+        self.variant.fails
+    }
+
+    /// In the order of the shapes.
+    pub(super) fn spans(&self) -> [Span; SPANS_PER_TRACE] {
+        let begin = self.load.start_of(self.number);
+        let pace = Drawn::of(self.load.seed, self.number).pace;
+        std::array::from_fn(|index| {
+            let (start, end) = self.variant.times(index, pace);
+            Span {
+                form: Form {
+                    index,
+                    fails: self.variant.fails == Some(index),
+                    is_cold: self.variant.cold == Some(index),
+                },
+                start: begin + start,
+                end: begin + end,
+            }
+        })
+    }
+
+    pub(super) fn duration(&self) -> u64 {
+        let spans = self.spans();
+        let start = spans.iter().map(|span| span.start).min().unwrap_or(0);
+        let end = spans.iter().map(|span| span.end).max().unwrap_or(0);
+        end - start
+    }
+}
 
 impl Load {
     pub(super) fn new(seed: u64, traces: u64, start_unix_nano: u64, step_nano: u64) -> Self {
@@ -40,6 +113,7 @@ impl Load {
             templates: (0..TEMPLATES)
                 .map(|variant| Template::new(seed, variant, TRACES_PER_REQUEST as u16))
                 .collect(),
+            counts: OnceLock::new(),
         }
     }
 
@@ -125,77 +199,42 @@ impl Load {
             .collect()
     }
 
-    /// The newest traces in which the warehouse answered 500, newest first.
-    pub(super) fn failed_newest(&self, limit: usize) -> Vec<u64> {
-        self.newest(limit, |variant| variant.fails == Some(FAILING_SPAN))
+    pub(super) fn needles(&self) -> impl Iterator<Item = (String, u64)> + '_ {
+        (0..NEEDLES).map(|draw| self.needle(draw))
     }
 
-    /// The newest traces with an error somewhere below a span of `ingress`, newest first.
-    pub(super) fn below_ingress_newest(&self, limit: usize) -> Vec<u64> {
-        self.newest(limit, is_below_ingress)
-    }
-
-    /// How many traces have such an error; none has two.
-    pub(super) fn below_ingress_count(&self) -> u64 {
-        let numbers = 0..self.traces;
-        numbers
-            .filter(|&number| is_below_ingress(self.variant(number)))
-            .count() as u64
-    }
-
-    fn newest(&self, limit: usize, is_wanted: impl Fn(&Variant) -> bool) -> Vec<u64> {
-        (0..self.traces)
-            .rev()
-            .filter(|&number| is_wanted(self.variant(number)))
-            .take(limit)
-            .collect()
-    }
-
-    /// The durations of all spans by service and minute of their start, each sorted.
-    pub(super) fn durations(&self) -> Series<Vec<u64>> {
-        let mut series: Series<Vec<u64>> = BTreeMap::new();
-        self.each_span(|service, start, end, _| {
-            series
-                .entry((service, minute(start)))
-                .or_default()
-                .push(end - start);
-        });
-        for durations in series.values_mut() {
-            durations.sort_unstable();
+    pub(super) fn trace(&self, number: u64) -> Trace<'_> {
+        Trace {
+            load: self,
+            number,
+            variant: self.variant(number),
         }
-        series
     }
 
-    /// The number of cold starts by service and minute.
-    pub(super) fn cold_starts(&self) -> Series<u64> {
-        let mut series = Series::new();
-        self.each_span(|service, start, _, is_cold| {
-            *series.entry((service, minute(start))).or_default() += u64::from(is_cold);
-        });
-        series.retain(|_, count| *count > 0);
-        series
+    pub(super) fn each_trace(&self) -> impl DoubleEndedIterator<Item = Trace<'_>> {
+        (0..self.traces).map(|number| self.trace(number))
     }
 
-    /// Calls with the service, start, end and coldness of each span.
-    fn each_span(&self, mut call: impl FnMut(usize, u64, u64, bool)) {
-        for number in 0..self.traces {
-            let (variant, begin) = (self.variant(number), self.start_of(number));
-            let pace = Drawn::of(self.seed, number).pace;
-            for (index, shape) in SPANS.iter().enumerate() {
-                let (start, end) = variant.times(index, pace);
-                call(
-                    shape.service,
-                    begin + start,
-                    begin + end,
-                    variant.cold == Some(index),
-                );
+    /// The newest traces for which `is_wanted` holds, newest first.
+    pub(super) fn newest(&self, limit: usize, is_wanted: impl Fn(&Trace<'_>) -> bool) -> Vec<u64> {
+        let wanted = self.each_trace().rev().filter(is_wanted);
+        wanted.map(|trace| trace.number).take(limit).collect()
+    }
+
+    pub(super) fn each_span(&self) -> impl Iterator<Item = Span> + '_ {
+        self.each_trace().flat_map(|trace| trace.spans())
+    }
+
+    /// How many spans of each form start in each minute.
+    pub(super) fn counts(&self) -> &BTreeMap<(Form, u64), u64> {
+        self.counts.get_or_init(|| {
+            let mut counts = BTreeMap::new();
+            for span in self.each_span() {
+                *counts.entry((span.form, span.minute())).or_default() += 1;
             }
-        }
+            counts
+        })
     }
-}
-
-fn is_below_ingress(variant: &Variant) -> bool {
-    variant.fails.is_some_and(|span| span > INGRESS_SPAN)
 }
 
 /// The minute that a time lies in, in unix seconds.
@@ -230,12 +269,21 @@ mod tests {
     #[test]
     fn shares_are_as_the_workload_says() {
         let load = load();
-        let cold: u64 = load.cold_starts().values().sum();
+        let count = |is_wanted: fn(Form) -> bool| -> u64 {
+            let counts = load.counts().iter();
+            let wanted = counts.filter(|((form, _), _)| is_wanted(*form));
+            wanted.map(|(_, count)| count).sum()
+        };
+        let cold = count(|form| form.is_cold);
         assert!((3_000..5_000).contains(&cold), "{cold} of 200,000 spans");
-        let failed = load.failed_newest(usize::MAX).len();
-        assert!((100..350).contains(&failed), "{failed} of 20,000 traces");
-        let spans: usize = load.durations().values().map(Vec::len).sum();
-        assert_eq!(spans as u64, load.spans());
-        assert!(load.below_ingress_count() > failed as u64);
+        let failed = count(|form| form.fails);
+        assert!(
+            (1_600..2_400).contains(&failed),
+            "{failed} of 20,000 traces"
+        );
+        assert_eq!(count(|_| true), load.spans());
+        let newest = load.newest(usize::MAX, |trace| trace.fails().is_some());
+        assert_eq!(newest.len() as u64, failed);
+        assert!(newest[0] > newest[1]);
     }
 }

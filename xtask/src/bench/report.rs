@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    fill::Filled, mixed::Mixed, probe::Asked, restart::Restarted, settle::Settled, truth::Load,
+    fill::Filled, ingest::Seen, milliseconds, percentile, probe::Asked, question::Class,
+    settle::Settled, truth::Load,
 };
-use crate::bench::{ingest::Seen, milliseconds, percentile};
 
 /// Figures as they come.
 #[derive(Debug)]
 pub(super) struct Report {
+    bench: &'static str,
     lines: Vec<Line>,
     json: bool,
 }
@@ -25,17 +26,18 @@ struct Line {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Budget {
+pub(super) enum Budget {
     AtLeast(f64),
     AtMost(f64),
     None,
 }
 
-const MIB: f64 = 1_048_576.0;
+pub(super) const MIB: f64 = 1_048_576.0;
 
 impl Report {
-    pub(super) fn new(json: bool) -> Self {
+    pub(super) fn new(bench: &'static str, json: bool) -> Self {
         Self {
+            bench,
             lines: Vec::new(),
             json,
         }
@@ -94,22 +96,28 @@ impl Report {
     }
 
     /// Budgets are for p50; infinity is none.
-    pub(super) fn query(&mut self, class: &str, state: &str, budget_ms: f64, asked: &Asked) {
+    pub(super) fn query(&mut self, class: &Class, state: &str, budget_ms: f64, asked: &Asked) {
         let time = |percent| milliseconds(percentile(&asked.times, percent));
         let cpu = asked.cpu.as_secs_f64() * 1_000.0 / asked.times.len().max(1) as f64;
         let mut more = format!("p90 {}, worst {}, CPU {cpu:.2}", time(90), time(100));
         if asked.wrong > 0 {
             more.push_str(&format!(", {} of {} wrong", asked.wrong, asked.times.len()));
         }
+        if asked.memory > 0 {
+            more.push_str(&format!(", {:.0} MiB more", asked.memory as f64 / MIB));
+        }
+        if !class.peers.is_empty() {
+            more.push_str(&format!("; {}", class.peers));
+        }
         if let Some(wrong) = &asked.first_wrong {
-            eprintln!("{class}, {state}: {wrong}");
+            eprintln!("{}, {state}: {wrong}", class.name);
         }
         let budget = match budget_ms {
             budget if budget.is_finite() => Budget::AtMost(budget),
             _ => Budget::None,
         };
         let mut line = Line::of(
-            &format!("{class}, {state}, p50 ms"),
+            &format!("{}, {state}, p50 ms", class.name),
             time(50),
             budget,
             &more,
@@ -120,47 +128,14 @@ impl Report {
         self.show(line);
     }
 
-    pub(super) fn restart(&mut self, load: &Load, restarted: &Restarted) {
-        let what = format!("restart after a kill, {} spans, accepting, s", load.spans());
-        let seconds = |duration: std::time::Duration| hundredths(duration.as_secs_f64());
-        self.line(&what, seconds(restarted.accepting), Budget::AtMost(1.0), "");
-        let more = format!(
-            "ready after {}, {:.0} MiB at most",
-            seconds(restarted.ready),
-            restarted.memory_max as f64 / MIB
-        );
-        let what = "restart after a kill, all visible, s";
-        self.line(what, seconds(restarted.visible), Budget::AtMost(5.0), &more);
-    }
-
-    pub(super) fn mixed(&mut self, mixed: &Mixed) {
-        let share = mixed.asked_spans_per_second / mixed.alone_spans_per_second * 100.0;
-        let mut more = format!(
-            "{:.0} of {:.0} spans/s",
-            mixed.asked_spans_per_second, mixed.alone_spans_per_second
-        );
-        if mixed.failed > 0 {
-            more.push_str(&format!(", {} questions not answered", mixed.failed));
-        }
-        let what = "ingest with queries, % of ingest alone";
-        self.line(what, share.round(), Budget::AtLeast(80.0), &more);
-        let memory = (mixed.memory_max as f64 / MIB).round();
-        self.line(
-            "ingest with queries, VmHWM, MiB",
-            memory,
-            Budget::AtMost(512.0),
-            "",
-        );
-    }
-
-    fn line(&mut self, what: &str, value: f64, budget: Budget, more: &str) {
+    pub(super) fn line(&mut self, what: &str, value: f64, budget: Budget, more: &str) {
         self.show(Line::of(what, value, budget, more));
     }
 
     fn show(&mut self, line: Line) {
         println!("{}", line.text());
         if self.json {
-            println!("{}", line.json());
+            println!("{}", line.json(self.bench));
         }
         self.lines.push(line);
     }
@@ -208,14 +183,14 @@ impl Line {
         )
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, bench: &str) -> Value {
         json!({
-            "bench": "store", "figure": self.what, "value": self.value.parse::<f64>().ok(),
+            "bench": bench, "figure": self.what, "value": self.value.parse::<f64>().ok(),
             "budget": self.budget, "verdict": self.verdict.trim_matches('*'), "more": self.more,
         })
     }
 }
 
-fn hundredths(value: f64) -> f64 {
+pub(super) fn hundredths(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }

@@ -4,9 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Options, cache, classes::Class, report::Report, truth::Load};
+use super::{
+    cache,
+    options::Options,
+    proc,
+    progress::Progress,
+    question::{Class, Question},
+    report::Report,
+    truth::Load,
+};
 use crate::{
-    bench::{proc, progress::Progress},
     http::Client,
     server::{Launch, Server},
 };
@@ -23,6 +30,8 @@ pub(super) struct Asked {
     pub(super) times: Vec<Duration>,
     /// CPU time of the server for all of them.
     pub(super) cpu: Duration,
+    /// Resident at most beyond what was before, in bytes.
+    pub(super) memory: u64,
     pub(super) wrong: u64,
     /// How the first wrong answer was wrong.
     pub(super) first_wrong: Option<String>,
@@ -42,7 +51,7 @@ pub(super) fn run(
         if asked.wrong as usize == asked.times.len() {
             unanswered.push(class.name);
         }
-        report.query(class.name, "warm", class.warm_ms, &asked);
+        report.query(class, "warm", class.warm_ms, &asked);
     }
     server.stop()?;
     let mut progress = Progress::new("cold", options.cold_runs * classes.len() as u64);
@@ -58,7 +67,7 @@ pub(super) fn run(
         }
         all.times.sort();
         let budget = class.cold_ms.unwrap_or(f64::INFINITY);
-        report.query(class.name, "cold", budget, &all);
+        report.query(class, "cold", budget, &all);
     }
     progress.end();
     Ok(())
@@ -68,22 +77,30 @@ pub(super) fn run(
 pub(super) fn warm(server: &Server, load: &Load, class: &Class, runs: u64) -> Result<Asked> {
     let mut client = Client::new(server.addresses.http);
     let mut all = Asked::default();
+    let mut question = class.question(load, 0);
+    proc::forget_resident_memory_max(server.id())?;
+    let memory = proc::resident_memory_max(server.id())?;
     let started = Instant::now();
     for run in 0..WARM_UPS + runs {
         if started.elapsed() > CLASS_TIME_MAX && run > WARM_UPS {
             break;
         }
-        let asked = ask(&mut client, server, load, class, run)?;
+        if run > 0 && class.varies() {
+            question = class.question(load, run);
+        }
+        let asked = ask(&mut client, server, load, &question)?;
         if run >= WARM_UPS {
             all.add(asked);
         }
     }
+    all.memory = proc::resident_memory_max(server.id())?.saturating_sub(memory);
     all.times.sort();
     Ok(all)
 }
 
 /// One question to a server that was just started, with nothing in the page cache.
 fn cold(launch: &Launch, load: &Load, class: &Class, run: u64) -> Result<Asked> {
+    let question = class.question(load, run);
     cache::evict(&launch.data_dir)?;
     let server = launch.start()?;
     // What the start has read is cold again too.
@@ -92,21 +109,13 @@ fn cold(launch: &Launch, load: &Load, class: &Class, run: u64) -> Result<Asked> 
         &mut Client::new(server.addresses.http),
         &server,
         load,
-        class,
-        run,
+        &question,
     )?;
     server.stop()?;
     Ok(asked)
 }
 
-fn ask(
-    client: &mut Client,
-    server: &Server,
-    load: &Load,
-    class: &Class,
-    run: u64,
-) -> Result<Asked> {
-    let question = class.question(load, run);
+fn ask(client: &mut Client, server: &Server, load: &Load, question: &Question) -> Result<Asked> {
     let cpu = proc::cpu_time_exact(server.id())?;
     let started = Instant::now();
     let answer = client.get(&question.path)?;
@@ -118,6 +127,7 @@ fn ask(
     Ok(Asked {
         times: vec![elapsed],
         cpu,
+        memory: 0,
         wrong: u64::from(outcome.is_err()),
         first_wrong: outcome.err().map(|error| format!("{error:#}")),
     })
