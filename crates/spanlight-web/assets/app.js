@@ -90,8 +90,16 @@
       label.textContent = new Intl.DateTimeFormat(undefined, { ...options, hourCycle: "h23" }).format(at);
     }
   }
+  function localColumns() {
+    for (const title of $$("title[data-from]")) {
+      const [from, to] = [new Date(title.dataset.from), new Date(title.dataset.to)];
+      const [, ...lines] = title.textContent.split("\n");
+      title.textContent = [`${local.format(from)} – ${local.format(to)}`, ...lines].join("\n");
+    }
+  }
   localTimes();
   localAxis();
+  localColumns();
   setInterval(localTimes, 15000);
 
   // The query box: Enter searches, Shift+Enter breaks the line; a range takes what is in the box along.

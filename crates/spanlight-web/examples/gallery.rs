@@ -32,7 +32,14 @@ fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind(address)?;
     let mut output = std::io::stdout();
     writeln!(output, "http://{}/", listener.local_addr()?)?;
-    for path in ["/welcome", "/nothing", "/problem"] {
+    for path in [
+        "/welcome",
+        "/nothing",
+        "/problem",
+        "/rates",
+        "/histogram",
+        "/comparison",
+    ] {
         writeln!(output, "  {path}")?;
     }
     for trace in traces.iter() {
@@ -86,6 +93,9 @@ fn answer(path: &str, query_string: &str, traces: &[Fixture]) -> (u16, &'static 
         ),
         ("welcome", ..) => html(200, search_page(&pages::welcome())),
         ("nothing", ..) => html(200, search_page(&pages::nothing())),
+        ("rates", ..) => html(200, search_page(&pages::rates())),
+        ("histogram", ..) => html(200, search_page(&pages::histogram())),
+        ("comparison", ..) => html(200, search_page(&pages::comparison())),
         ("problem", ..) => html(400, search_page(&pages::problem())),
         ("assets", Some(name), ..) => match asset(name) {
             Some(asset) => (200, asset.content_type, asset.bytes.to_vec()),

@@ -20,6 +20,8 @@ pub struct SearchAddress {
     pub limit: usize,
     /// `cursor`: where an earlier page ended.
     pub cursor: Option<String>,
+    /// `step`: the length of an interval of a metrics query, as the HTTP API takes it; empty means what suits the range.
+    pub step: String,
 }
 
 impl Default for SearchAddress {
@@ -30,6 +32,7 @@ impl Default for SearchAddress {
             end: String::new(),
             limit: Self::DEFAULT_LIMIT,
             cursor: None,
+            step: String::new(),
         }
     }
 }
@@ -59,6 +62,7 @@ impl SearchAddress {
                     }
                 }
                 "cursor" if !value.is_empty() => address.cursor = Some(value.into_owned()),
+                "step" => address.step = value.trim().to_owned(),
                 _ => {}
             }
         }
@@ -92,6 +96,9 @@ impl SearchAddress {
         }
         if let Some(cursor) = &self.cursor {
             parameters.append_pair("cursor", cursor);
+        }
+        if !self.step.is_empty() {
+            parameters.append_pair("step", &self.step);
         }
         with_query("/", &parameters.finish())
     }
@@ -293,6 +300,7 @@ mod tests {
             end: "now-5m".to_owned(),
             limit: 100,
             cursor: Some("abc+/=".to_owned()),
+            step: "5m".to_owned(),
         };
         let href = address.href();
         assert_eq!(SearchAddress::parse(&href[2..]), address);

@@ -7,6 +7,7 @@
 mod address;
 mod asset;
 mod attribute;
+mod chart;
 mod colour;
 mod failure;
 mod format;
@@ -18,11 +19,12 @@ mod traceql;
 
 pub use address::{SearchAddress, TraceView};
 pub use asset::{Asset, CONTENT_SECURITY_POLICY, asset};
+pub use chart::Unit;
 pub use colour::ServiceColours;
 pub use failure::{FailurePage, failure_page};
 pub use search::{
-    Inspected, MatchedSpan, ProblemField, QueryProblem, SearchBody, SearchPage, SearchResults,
-    ServiceSummary, TraceSummary, Welcome, search_page,
+    Inspected, MatchedSpan, MetricsResults, MetricsSeries, ProblemField, QueryProblem, SearchBody,
+    SearchPage, SearchResults, ServiceSummary, TraceSummary, Welcome, search_page,
 };
 pub use trace::{
     Anomaly, AttributeFacts, EventFacts, Fold, LinkFacts, Minimap, MinimapMark, Row, ServiceFacts,

@@ -1,6 +1,9 @@
-//! The search page: the query box, the results as a scatter and as rows, and what an empty store shows instead.
+//! The search page: the query box, what was found as a scatter and as rows, time series as a chart and a table, and what
+//! an empty store shows instead.
 
+mod compare;
 mod form;
+mod metrics;
 mod results;
 mod scatter;
 mod welcome;
@@ -12,6 +15,7 @@ use spanlight_model::{AnyValue, SpanId, TraceId};
 
 use crate::address::SearchAddress;
 use crate::layout;
+pub use metrics::{MetricsResults, MetricsSeries};
 
 /// Everything the search page shows.
 #[derive(Debug, Clone)]
@@ -33,6 +37,8 @@ pub enum SearchBody {
     Problem(QueryProblem),
     /// The answer, which may have no traces.
     Results(SearchResults),
+    /// The answer to a metrics query, which may have no series.
+    Metrics(MetricsResults),
 }
 
 /// How an empty store is reached.
@@ -65,6 +71,8 @@ pub struct QueryProblem {
 pub enum ProblemField {
     /// `q`.
     Query,
+    /// `step`.
+    Step,
     /// `start`.
     Start,
     /// `end`.
@@ -163,6 +171,7 @@ pub fn search_page(page: &SearchPage) -> String {
             SearchBody::Welcome(welcome) => (welcome::welcome(welcome, page.now_unix_nano)),
             SearchBody::Problem(_) => (form::examples(&page.address)),
             SearchBody::Results(results) => (results::results(page, results)),
+            SearchBody::Metrics(results) => (metrics::metrics(page, results)),
         }
     };
     layout::page(&layout::Shell {

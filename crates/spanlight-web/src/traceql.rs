@@ -40,6 +40,35 @@ pub(crate) fn service(service_name: &str) -> String {
     format!("{{ resource.service.name = {} }}", text(service_name))
 }
 
+/// A search for what another finds, where fields have these values; `None` where one cannot be named.
+pub(crate) fn and_labels(query: &str, labels: &[(&str, Option<&AnyValue>)]) -> Option<String> {
+    if labels.is_empty() {
+        return Some(query.to_owned());
+    }
+    let conditions = labels.iter().map(|(field, value)| {
+        let value = match value {
+            None => "nil".to_owned(),
+            Some(AnyValue::String(word)) if is_of_words(field) => {
+                let is_bare = |c: char| c.is_alphanumeric() || c == '.';
+                word.chars().all(is_bare).then(|| word.clone())?
+            }
+            Some(value) => literal(value)?,
+        };
+        Some(format!("{field} = {value}"))
+    });
+    let conditions = conditions.collect::<Option<Vec<_>>>()?.join(" && ");
+    Some(format!("{query} | {{ {conditions} }}"))
+}
+
+/// Whether the values of a field are words or lengths of time of the language, which series have as text.
+fn is_of_words(field: &str) -> bool {
+    let name = field.strip_prefix("parent.").unwrap_or(field);
+    matches!(
+        name,
+        "status" | "kind" | "duration" | "traceDuration" | "event:timeSinceStart"
+    )
+}
+
 fn literal(value: &AnyValue) -> Option<String> {
     match value {
         AnyValue::String(value) => (value.len() <= TEXT_BYTES_MAX).then(|| text(value)),
@@ -120,6 +149,31 @@ mod tests {
             "a",
             &AnyValue::Double(1e21),
             "{ span.a = 1000000000000000000000.0 }",
+        );
+    }
+
+    #[test]
+    fn the_labels_of_a_series_narrow_its_query() {
+        let text = |text: &str| AnyValue::String(text.to_owned());
+        let (service, kind, code) = (text("a \"b\""), text("server"), AnyValue::Int(5));
+        let labels = [
+            ("resource.service.name", Some(&service)),
+            ("kind", Some(&kind)),
+            ("span.code", Some(&code)),
+            ("span.none", None),
+        ];
+        assert_eq!(
+            and_labels("{ }", &labels).as_deref(),
+            Some(
+                r#"{ } | { resource.service.name = "a \"b\"" && kind = server && span.code = 5 && span.none = nil }"#
+            )
+        );
+        assert_eq!(and_labels("{ }", &[]).as_deref(), Some("{ }"));
+        let hostile = text("ok } | rate(");
+        assert_eq!(and_labels("{ }", &[("status", Some(&hostile))]), None);
+        assert_eq!(
+            and_labels("{ }", &[("span.a", Some(&AnyValue::Bytes(vec![1])))]),
+            None
         );
     }
 

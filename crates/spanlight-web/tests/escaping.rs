@@ -59,6 +59,18 @@ fn search_pages_show_hostile_text_as_text() {
     }
     check(&search_page(&page));
 
+    let labels = vec![
+        vec![(HOSTILE, pages::label(HOSTILE))],
+        vec![(HOSTILE, None)],
+    ];
+    let mut series = pages::metrics(HOSTILE, labels, |_, _| Some(1.0));
+    if let SearchBody::Metrics(results) = &mut series.body {
+        results.name = HOSTILE.to_owned();
+        results.partial = vec![HOSTILE.to_owned()];
+        results.spans_query = Some(HOSTILE.to_owned());
+    }
+    check(&search_page(&series));
+
     page.address.start = HOSTILE.to_owned();
     page.body = SearchBody::Problem(QueryProblem {
         field: ProblemField::Query,
@@ -108,6 +120,9 @@ fn ordinary_pages_keep_to_the_policy() {
     check_policy(&search_page(&pages::welcome()));
     check_policy(&search_page(&pages::nothing()));
     check_policy(&search_page(&pages::problem()));
+    check_policy(&search_page(&pages::rates()));
+    check_policy(&search_page(&pages::histogram()));
+    check_policy(&search_page(&pages::comparison()));
     let trace = fixture::checkout();
     let reader = TraceReader::new(trace.trace_id, &trace.batch, &trace.nodes, vec![]);
     for row in 0..trace.nodes.len() {

@@ -4,5 +4,6 @@ mod fixture;
 mod pages;
 
 mod escaping;
+mod metrics;
 mod search;
 mod trace;

@@ -2,8 +2,9 @@
 
 use spanlight_model::{AnyValue, SpanId, TraceId};
 use spanlight_web::{
-    Inspected, MatchedSpan, ProblemField, QueryProblem, SearchAddress, SearchBody, SearchPage,
-    SearchResults, ServiceSummary, TraceSummary, Welcome,
+    Inspected, MatchedSpan, MetricsResults, MetricsSeries, ProblemField, QueryProblem,
+    SearchAddress, SearchBody, SearchPage, SearchResults, ServiceSummary, TraceSummary, Unit,
+    Welcome,
 };
 
 use crate::fixture::START;
@@ -69,6 +70,98 @@ pub(crate) fn results(address: SearchAddress) -> SearchPage {
                 elapsed_nano: 8_200_000,
             },
         }),
+    )
+}
+
+const MINUTE: i64 = 60 * SECOND;
+
+/// Time series of a query, each with a point a minute for an hour; `value` is of a series' number and a minute's.
+pub(crate) fn metrics(
+    query: &str,
+    labels: Vec<Vec<(&str, Option<AnyValue>)>>,
+    value: impl Fn(usize, usize) -> Option<f64>,
+) -> SearchPage {
+    let first = (NOW - 60 * MINUTE) / MINUTE * MINUTE;
+    let series = labels.into_iter().enumerate().map(|(number, labels)| {
+        let points = (0..60).filter_map(|minute| {
+            let time = first + minute as i64 * MINUTE;
+            Some((time, value(number, minute)?))
+        });
+        let labels = labels.into_iter();
+        MetricsSeries {
+            labels: labels.map(|(key, value)| (key.to_owned(), value)).collect(),
+            points: points.collect(),
+        }
+    });
+    let results = MetricsResults {
+        name: "rate".to_owned(),
+        unit: Unit::PerSecond,
+        bucket_unit: Unit::Seconds,
+        series: series.collect(),
+        time_range: first..NOW + 5 * MINUTE,
+        step_nano: Some(MINUTE),
+        spans_query: Some("{ kind = server }".to_owned()),
+        partial: vec![],
+        inspected: Inspected {
+            spans: 5_000,
+            bytes: 90_000,
+            elapsed_nano: 3_000_000,
+        },
+    };
+    page(SearchAddress::of_query(query), SearchBody::Metrics(results))
+}
+
+pub(crate) fn label(text: &str) -> Option<AnyValue> {
+    Some(AnyValue::String(text.to_owned()))
+}
+
+/// A line for each of some services; the last has nothing for a while.
+pub(crate) fn rates() -> SearchPage {
+    let services = ["web-shop", "payments", "card-gateway"];
+    let labels = services.map(|name| vec![("resource.service.name", label(name))]);
+    metrics(
+        "{ kind = server } | rate() by (resource.service.name)",
+        labels.into(),
+        |series, minute| match (series, minute) {
+            (2, 10..30) => None,
+            _ => Some((3 - series) as f64 * 2.0 + (minute * (7 + series) % 11) as f64 / 10.0),
+        },
+    )
+}
+
+/// Durations in buckets.
+pub(crate) fn histogram() -> SearchPage {
+    let bucket = |power: i32| {
+        vec![(
+            "__bucket",
+            Some(AnyValue::Double(0.002 * 2_f64.powi(power))),
+        )]
+    };
+    metrics(
+        "{ kind = server } | histogram_over_time(duration)",
+        (0..8).map(bucket).collect(),
+        |row, minute| (row != 5).then(|| (minute * (row + 3) % 13) as f64),
+    )
+}
+
+/// What errors have in common.
+pub(crate) fn comparison() -> SearchPage {
+    let side = |side: &str, value: Option<AnyValue>| {
+        vec![("__meta_type", label(side)), ("span.http.route", value)]
+    };
+    let labels = vec![
+        side("selection", label("/pay")),
+        side("selection", label("/cart")),
+        side("selection_total", None),
+        side("baseline", label("/cart")),
+        side("baseline", label("/pay")),
+        side("baseline_total", None),
+    ];
+    let counts = [30.0, 10.0, 40.0, 150.0, 50.0, 200.0];
+    metrics(
+        "{ kind = server } | compare({ status = error })",
+        labels,
+        |series, minute| (minute == 0).then(|| counts[series]),
     )
 }
 

@@ -15,9 +15,20 @@ const RANGES: [(&str, &str); 5] = [
     ("now-7d", "7 d"),
 ];
 const LIMITS: [usize; 4] = [20, 50, 200, 1000];
+/// Intervals of metrics queries: what the address says, and what people read.
+const STEPS: [(&str, &str); 8] = [
+    ("", "as it suits"),
+    ("10s", "10 s"),
+    ("1m", "1 min"),
+    ("5m", "5 min"),
+    ("15m", "15 min"),
+    ("1h", "1 h"),
+    ("1d", "1 d"),
+    ("all", "one for all"),
+];
 
 /// Queries that show what the language can do.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 8] = [
     ("{ status = error }", "traces with a span that failed"),
     (
         "{ duration > 500ms }",
@@ -39,13 +50,21 @@ const EXAMPLES: [(&str, &str); 6] = [
         "{ status = error } | count() > 2",
         "with more than two failed spans",
     ),
+    (
+        "{ kind = server } | rate() by (resource.service.name)",
+        "a chart: requests a second of each service",
+    ),
+    (
+        "{ kind = server } | quantile_over_time(duration, .5, .9, .99)",
+        "a chart: how long requests take",
+    ),
 ];
 
 pub(super) fn form(page: &SearchPage) -> Markup {
     let address = &page.address;
     let problem = match &page.body {
         SearchBody::Problem(problem) => Some(problem),
-        SearchBody::Welcome(_) | SearchBody::Results(_) => None,
+        SearchBody::Welcome(_) | SearchBody::Results(_) | SearchBody::Metrics(_) => None,
     };
     let wrong = |field| problem.is_some_and(|problem| problem.field == field);
     html! {
@@ -65,17 +84,37 @@ pub(super) fn form(page: &SearchPage) -> Markup {
             div.range-row {
                 (ranges(address))
                 (custom_range(address, &wrong))
-                label.limit {
-                    "Traces "
-                    select name="limit" {
-                        @for limit in limits(address.limit) {
-                            option value=(limit) selected[limit == address.limit] { (limit) }
+                @if matches!(page.body, SearchBody::Metrics(_)) || !address.step.is_empty() {
+                    (step(address))
+                } @else {
+                    label.limit {
+                        "Traces "
+                        select name="limit" {
+                            @for limit in limits(address.limit) {
+                                option value=(limit) selected[limit == address.limit] { (limit) }
+                            }
                         }
                     }
                 }
             }
         }
         @if let Some(problem) = problem { (self::problem(address, problem)) }
+    }
+}
+
+/// How long an interval of a metrics query is.
+fn step(address: &SearchAddress) -> Markup {
+    let is_known = STEPS.iter().any(|(step, _)| *step == address.step);
+    html! {
+        label.limit {
+            "Interval "
+            select name="step" {
+                @for (step, text) in STEPS {
+                    option value=(step) selected[step == address.step] { (text) }
+                }
+                @if !is_known { option value=(address.step) selected { (address.step) } }
+            }
+        }
     }
 }
 
@@ -130,6 +169,7 @@ fn problem(address: &SearchAddress, problem: &QueryProblem) -> Markup {
         ProblemField::Query => address.query.as_str(),
         ProblemField::Start => address.start.as_str(),
         ProblemField::End => address.end.as_str(),
+        ProblemField::Step => address.step.as_str(),
         ProblemField::Server => "",
     };
     html! {

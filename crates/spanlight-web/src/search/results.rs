@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::scatter;
-use super::{MatchedSpan, SearchPage, SearchResults, TraceSummary, form};
+use super::{Inspected, MatchedSpan, SearchPage, SearchResults, TraceSummary, form};
 use crate::address::{SearchAddress, TraceView};
 use crate::attribute;
 use crate::colour::ServiceColours;
@@ -69,7 +69,6 @@ fn nothing(page: &SearchPage) -> Markup {
 }
 
 fn summary(page: &SearchPage, results: &SearchResults) -> Markup {
-    let inspected = &results.inspected;
     let more = if results.next_cursor.is_some() {
         "Newest "
     } else {
@@ -79,13 +78,20 @@ fn summary(page: &SearchPage, results: &SearchResults) -> Markup {
         p.summary {
             strong { (more) (format::counted(results.traces.len() as u64, "trace")) }
             @if page.address.cursor.is_some() { " of an older page" }
-            @if inspected.spans > 0 {
-                span.summary-cost {
-                    (format::counted(inspected.spans, "span")) " read"
-                    @if inspected.bytes > 0 { ", " (format::bytes(inspected.bytes)) }
-                    @if inspected.elapsed_nano > 0 {
-                        ", " (format::duration(i64::try_from(inspected.elapsed_nano).unwrap_or(i64::MAX)))
-                    }
+            (cost(&results.inspected))
+        }
+    }
+}
+
+/// What was read for an answer.
+pub(super) fn cost(inspected: &Inspected) -> Markup {
+    html! {
+        @if inspected.spans > 0 {
+            span.summary-cost {
+                (format::counted(inspected.spans, "span")) " read"
+                @if inspected.bytes > 0 { ", " (format::bytes(inspected.bytes)) }
+                @if inspected.elapsed_nano > 0 {
+                    ", " (format::duration(i64::try_from(inspected.elapsed_nano).unwrap_or(i64::MAX)))
                 }
             }
         }
