@@ -132,6 +132,45 @@ describe('a store with traces', () => {
     await page.locator('.problem-live').waitFor({ state: 'hidden' });
   }));
 
+  test('a metrics query is a chart, whose columns and rows lead to the spans that they count', () => withPage(browser, server, async (page) => {
+    await page.goto(`${server.page}/`);
+    await page.getByRole('textbox', { name: 'TraceQL query' }).fill('{ kind = server } | rate() by (resource.service.name)');
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    const chart = page.getByRole('img', { name: /^rate over time/ });
+    await chart.waitFor();
+    const names = await page.getByRole('list', { name: 'Series' }).getByRole('listitem').allInnerTexts();
+    assert.ok(names.includes('checkout') && names.includes('ebe-ingress'), names.join());
+    assert.equal(await chart.locator('.chart-line').count(), names.length);
+    // Lines keep to the drawing, and are seen on it, whichever the theme.
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      const [ground, ...strokes] = await page.evaluate(() => [
+        getComputedStyle(document.querySelector('.chart')).backgroundColor,
+        ...[...document.querySelectorAll('.chart-line path')].map((path) => getComputedStyle(path).stroke),
+      ]);
+      assert.ok(strokes.every((stroke) => stroke !== ground && stroke !== 'none'), `${ground} ${strokes}`);
+    }
+    const frame = await chart.boundingBox();
+    for (const path of await chart.locator('.chart-line path').all()) {
+      const box = await path.boundingBox();
+      assert.ok(box.x >= frame.x - 2 && box.x + box.width <= frame.x + frame.width + 2, JSON.stringify([box, frame]));
+    }
+    const columns = chart.locator('.chart-column');
+    const titles = await columns.locator('title').allTextContents();
+    const busy = titles.findIndex((title) => /checkout: (?!0\/s)/.test(title));
+    assert.ok(busy >= 0, titles.join('\n'));
+    await columns.nth(busy).click();
+    await page.waitForURL(/start=20/);
+    assert.ok(await page.locator('#results .result').count() > 0);
+    await page.goBack();
+    await page.getByRole('row', { name: /checkout/ }).getByRole('link').click();
+    await page.waitForURL(/service\.name/);
+    assert.ok(await page.locator('#results .result').count() > 0);
+
+    await page.goto(server.page + search('{ name = "nowhere" } | rate() by (name)'));
+    await page.getByRole('heading', { name: 'No series' }).waitFor();
+  }));
+
   test('older results follow page by page, none twice', () => withPage(browser, server, async (page) => {
     const seen = new Set();
     await page.goto(server.page + search('{ span.small.number >= 0 }', '&limit=20'));
@@ -214,7 +253,8 @@ describe('a store with traces', () => {
   }));
 
   test('a phone shows it all without scrolling sideways', () => withPage(browser, server, async (page) => {
-    for (const path of ['/', search('{ status = error }'), broker, `${broker}?span=${spanId('broker', 'call-b')}`, `/trace/${traceId('hostile')}`]) {
+    const charts = ['{ } | rate() by (name, resource.service.name)', '{ } | histogram_over_time(duration)', '{ } | compare({ status = error })'].map((query) => search(query));
+    for (const path of ['/', search('{ status = error }'), ...charts, broker, `${broker}?span=${spanId('broker', 'call-b')}`, `/trace/${traceId('hostile')}`]) {
       await page.goto(server.page + path);
       assert.deepEqual(await overflow(page), [], path);
     }
@@ -284,11 +324,12 @@ describe('the pages of a usual store', () => {
       });
       const views = {
         search: '/?start=now-1h',
+        chart: search('{ kind = server } | rate() by (resource.service.name)'),
         trace: `/trace/${traceId('order 0')}?span=${spanId('order 0', 'call-b')}`,
       };
       for (const [name, path] of Object.entries(views)) {
         await page.goto(server.page + path);
-        await page.locator('#results, #rows').first().waitFor();
+        await page.locator('#results, #rows, .chart').first().waitFor();
         const light = await luminance();
         assert.ok(colorScheme === 'light' ? light > 200 : light < 60, `${name} has a background of ${light}`);
         if (process.env.SPANLIGHT_SCREENSHOTS) {

@@ -37,6 +37,7 @@ use crate::app::{App, TRACES_AT_ONCE};
 
 pub(crate) use attributes::value_text;
 pub(crate) use failure::Failure;
+pub(crate) use metrics::default_step;
 pub(crate) use parameters::Parameters;
 pub(crate) use time::{TimeError, parse_duration, parse_end, parse_start};
 

@@ -171,3 +171,51 @@ async fn browsers_may_send_only_where_they_are_allowed() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header(allowed), "https://shop.example");
 }
+
+#[tokio::test]
+async fn a_metrics_query_is_a_chart_whose_parts_lead_to_spans() {
+    let server = Fixture::start().await;
+    let now = now_unix_nano();
+    for id in 1..4 {
+        server.send(&order(id, now - 60_000_000_000)).await;
+    }
+    let page = server
+        .get("/?q=%7B+kind+%3D+server+%7D+%7C+count_over_time()+by+(resource.service.name)&step=1m")
+        .await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let text = page.text();
+    assert!(text.contains("class=\"chart-line"), "{text}");
+    let column = text
+        .split("<a class=\"chart-column\"")
+        .find(|it| it.contains(": 3</title>"));
+    let column = column.unwrap_or_else(|| panic!("{text}"));
+    // Where a column leads is a search that finds what it counts.
+    let href = column.split('"').nth(1).unwrap().replace("&amp;", "&");
+    let found = server.get(&href).await.text();
+    assert_eq!(found.matches("<li class=\"result").count(), 3, "{href}");
+    let row = text
+        .split("title=\"Search for these spans\"")
+        .next()
+        .unwrap();
+    let href = row
+        .rsplit("href=\"")
+        .next()
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let found = server.get(&href.replace("&amp;", "&")).await.text();
+    assert_eq!(found.matches("<li class=\"result").count(), 3, "{href}");
+
+    let all = "/?q=%7B+%7D+%7C+quantile_over_time(duration,+.5)&step=all";
+    let text = server.get(all).await.text();
+    assert!(
+        !text.contains("chart-line") && text.contains("Value</th>"),
+        "{text}"
+    );
+    let compared = "/?q=%7B+%7D+%7C+compare(%7B+kind+%3D+server+%7D)";
+    assert!(server.get(compared).await.text().contains("Baseline</th>"));
+    let wrong = server.get("/?q=%7B+%7D+%7C+rate()&step=soon").await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.text().contains("is no duration"));
+}

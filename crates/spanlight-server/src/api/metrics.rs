@@ -64,7 +64,8 @@ fn request(parameters: &Parameters) -> Result<MetricsRequest, Failure> {
     })
 }
 
-fn default_step(start: i64, end: i64) -> Duration {
+/// The length of an interval that suits a time range.
+pub(crate) fn default_step(start: i64, end: i64) -> Duration {
     let seconds = end.abs_diff(start) / 1_000_000_000;
     let enough = |step: &&u64| seconds / **step <= INTERVALS_DEFAULT;
     let step = STEPS.iter().find(enough).copied();

@@ -1,6 +1,9 @@
-//! `/`: the search page.
+//! `/`: the search page. A query that asks for time series has its answer from `metrics`.
+
+mod metrics;
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Instant;
 
 use axum::extract::{RawQuery, State};
@@ -36,6 +39,9 @@ pub(super) async fn get(State(app): State<App>, RawQuery(query): RawQuery) -> Re
 }
 
 async fn body(app: &App, address: &SearchAddress, now: i64) -> (StatusCode, SearchBody) {
+    if let Some(query) = metrics::parse(&address.query) {
+        return metrics::body(app, address, &query, now).await;
+    }
     let request = match request(app, address, now) {
         Ok(request) => request,
         Err(problem) => return (StatusCode::BAD_REQUEST, SearchBody::Problem(problem)),
@@ -57,17 +63,21 @@ async fn body(app: &App, address: &SearchAddress, now: i64) -> (StatusCode, Sear
 }
 
 fn request(app: &App, address: &SearchAddress, now: i64) -> Result<SearchRequest, QueryProblem> {
-    let wrong = |field| move |error: TimeError| message(field, error.to_string());
-    let start = parse_start(Some(&address.start), now).map_err(wrong(ProblemField::Start))?;
-    let end = Some(address.end.as_str()).filter(|end| !end.is_empty());
-    let end = parse_end(end, now).map_err(wrong(ProblemField::End))?;
     Ok(SearchRequest {
         query: address.query.clone(),
-        time_range: start..end,
+        time_range: time_range(address, now)?,
         limit: address.limit.min(app.engine.limits().traces_max),
         spans_per_trace: SPANS_PER_TRACE,
         cursor: address.cursor.clone(),
     })
+}
+
+fn time_range(address: &SearchAddress, now: i64) -> Result<Range<i64>, QueryProblem> {
+    let wrong = |field| move |error: TimeError| message(field, error.to_string());
+    let start = parse_start(Some(&address.start), now).map_err(wrong(ProblemField::Start))?;
+    let end = Some(address.end.as_str()).filter(|end| !end.is_empty());
+    let end = parse_end(end, now).map_err(wrong(ProblemField::End))?;
+    Ok(start..end)
 }
 
 fn message(field: ProblemField, message: String) -> QueryProblem {
@@ -115,11 +125,15 @@ fn results(answer: SearchAnswer, started: Instant) -> SearchResults {
         traces: answer.traces.into_iter().map(summary).collect(),
         next_cursor: answer.next_cursor,
         partial: answer.partial.iter().map(ToString::to_string).collect(),
-        inspected: Inspected {
-            spans: answer.inspected.spans,
-            bytes: answer.inspected.bytes,
-            elapsed_nano: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
-        },
+        inspected: inspected(answer.inspected, started),
+    }
+}
+
+fn inspected(inspected: spanlight_query::Inspected, started: Instant) -> Inspected {
+    Inspected {
+        spans: inspected.spans,
+        bytes: inspected.bytes,
+        elapsed_nano: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
     }
 }
 
