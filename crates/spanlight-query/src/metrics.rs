@@ -14,7 +14,7 @@ mod measure;
 mod plan;
 mod program;
 mod relate;
-mod repeats;
+pub(crate) mod repeats;
 mod roots;
 mod rows;
 mod run;
@@ -48,7 +48,7 @@ use lines::Lines;
 use measure::Cells;
 use plan::MetricsPlan;
 pub(crate) use repeats::RepeatCache;
-use repeats::{KeyWorker, Places, Repeated};
+use repeats::Repeated;
 pub(crate) use run::run;
 use spans::SpanWorker;
 use table::Table;
@@ -210,35 +210,19 @@ impl Pass<'_> {
 
     /// The traces that are in several places.
     async fn repeated(&mut self, range: Range<i64>) -> Result<Arc<Repeated>, QueryError> {
-        let columns = ScanColumns {
-            trace_id: true,
-            span_id: true,
-            ..ScanColumns::NONE
+        let started = Instant::now();
+        let reading = repeats::Search {
+            snapshot: &self.snapshot,
+            cache: self.repeats,
+            memory: &self.memory,
+            report: &self.report,
+            deadline: self.deadline,
         };
-        let mut partitions = self.scan(PLACES, Some(range), columns, None).await;
-        let mut runs = BTreeSet::new();
-        // One of each run that nothing is known of.
-        let wanted = partitions.iter().filter_map(Partition::run).collect();
-        let (known, last) = self.repeats.get(&wanted);
-        partitions.retain(|it| {
-            it.run()
-                .is_none_or(|run| !known.contains_key(&run) && runs.insert(run))
-        });
-        let mut places = Places {
-            runs: known,
-            memory: Vec::new(),
-            last,
-        };
-        if !partitions.is_empty() {
-            let workers = self.read(partitions, |pass| KeyWorker::new(pass.reserve()));
-            places.memory = workers.await?;
-            for worker in &mut places.memory {
-                places.runs.append(&mut worker.runs);
-            }
-        }
-        let (repeated, runs, compared) = off_the_loop(move || places.compare()).await?;
-        self.repeats.put(runs, compared, self.snapshot.file_names());
-        Ok(repeated)
+        let found = reading.find(Some(range)).await?;
+        self.scans.push((PLACES, None, found.report));
+        self.read_for += started.elapsed();
+        self.stopped(found.stopped);
+        Ok(found.repeated)
     }
 
     /// What a span is related to may lie outside the range.
@@ -358,7 +342,7 @@ impl Pass<'_> {
 }
 
 /// Long work, where it keeps nobody waiting.
-async fn off_the_loop<T: Send + 'static>(
+pub(crate) async fn off_the_loop<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, QueryError> {
     let work = tokio::task::spawn_blocking(work).await;

@@ -6,16 +6,21 @@
 //! never changes, so the ids of its runs are remembered; while spans come, only those of new files are read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use rustc_hash::{FxHashMap, FxHashSet};
 use spanlight_model::SpanBatch;
-use spanlight_store::{Partition, Run};
+use spanlight_store::{Partition, Run, ScanColumns, ScanRequest, Snapshot};
+use tokio::time::Instant;
 
+use super::off_the_loop;
 use super::traces::id_at;
+use crate::error::QueryError;
 use crate::load::MemoryFull;
-use crate::parallel::{Reading, Stopped, Worker};
+use crate::parallel::{self, Reading, Stopped, Worker};
+use crate::scan::ScanReport;
 
 /// Traces of runs that are remembered, at most: eight bytes each.
 const REMEMBERED_MAX: usize = 4 << 20;
@@ -28,6 +33,72 @@ pub(crate) type Repeated = FxHashSet<TraceKey>;
 
 /// The traces of runs: sorted, each once.
 pub(crate) type Runs = BTreeMap<Run, Arc<[TraceKey]>>;
+
+/// Looks for them in a snapshot.
+pub(crate) struct Search<'s> {
+    pub(crate) snapshot: &'s Snapshot,
+    pub(crate) cache: &'s RepeatCache,
+    pub(crate) memory: &'s Arc<dyn MemoryPool>,
+    pub(crate) report: &'s Arc<ScanReport>,
+    pub(crate) deadline: Instant,
+}
+
+/// What was found, and what that took.
+pub(crate) struct Found {
+    pub(crate) repeated: Arc<Repeated>,
+    pub(crate) stopped: Option<Stopped>,
+    pub(crate) report: Arc<spanlight_store::ScanReport>,
+}
+
+impl Search<'_> {
+    /// The traces in several of the places that overlap a range.
+    pub(crate) async fn find(&self, range: Option<Range<i64>>) -> Result<Found, QueryError> {
+        let request = ScanRequest {
+            time_range: range,
+            columns: ScanColumns {
+                trace_id: true,
+                span_id: true,
+                ..ScanColumns::NONE
+            },
+            ..ScanRequest::default()
+        };
+        let scan = self.snapshot.scan(&request).await;
+        let mut partitions = scan.partitions;
+        let mut runs = BTreeSet::new();
+        // One of each run that nothing is known of.
+        let wanted = partitions.iter().filter_map(Partition::run).collect();
+        let (known, last) = self.cache.get(&wanted);
+        partitions.retain(|it| {
+            it.run()
+                .is_none_or(|run| !known.contains_key(&run) && runs.insert(run))
+        });
+        // The largest are taken first, so that the workers end together.
+        partitions.sort_by_key(Partition::span_count_upper_bound);
+        let mut places = Places {
+            runs: known,
+            memory: Vec::new(),
+            last,
+        };
+        let mut stopped = None;
+        if !partitions.is_empty() {
+            let workers = parallel::workers().clamp(1, partitions.len());
+            let reserve = || MemoryConsumer::new("repeats").register(self.memory);
+            let workers = (0..workers).map(|_| KeyWorker::new(reserve())).collect();
+            let pass = parallel::pass(partitions, workers, self.report, self.deadline);
+            (places.memory, stopped) = pass.await?;
+            for worker in &mut places.memory {
+                places.runs.append(&mut worker.runs);
+            }
+        }
+        let (repeated, runs, compared) = off_the_loop(move || places.compare()).await?;
+        self.cache.put(runs, compared, self.snapshot.file_names());
+        Ok(Found {
+            repeated,
+            stopped,
+            report: scan.report,
+        })
+    }
+}
 
 /// What is known of files.
 #[derive(Debug, Default)]
@@ -164,7 +235,7 @@ impl Counts {
 
 /// What the places of a question have: memory, and runs of files.
 #[derive(Debug)]
-pub(crate) struct Places {
+struct Places {
     pub(crate) runs: Runs,
     pub(crate) memory: Vec<KeyWorker>,
     pub(crate) last: Option<Arc<Compared>>,
@@ -196,7 +267,7 @@ impl Places {
 
 /// Reads the traces of partitions, one of each run, and what identifies the spans in memory.
 #[derive(Debug)]
-pub(crate) struct KeyWorker {
+struct KeyWorker {
     pub(crate) runs: Runs,
     memory_keys: Vec<TraceKey>,
     /// Of each span in memory, a number that hardly any other has, and its trace.
