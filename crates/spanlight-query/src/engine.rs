@@ -12,8 +12,11 @@ use crate::completion::{Completion, CompletionRequest, KnownKeys};
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
 use crate::metrics::{MetricsAnswer, MetricsRequest, RepeatCache};
+use crate::sql::runtime::SqlRuntime;
+use crate::sql::types::TypeCache;
+use crate::sql::{SqlAnswer, SqlRequest, SqlScope};
 use crate::trace::Trace;
-use crate::{attributes, completion, metrics, search, trace};
+use crate::{attributes, completion, metrics, search, sql, trace};
 
 /// Answers questions about the spans of a store. Cheap to clone; clones share their memory.
 ///
@@ -26,6 +29,8 @@ pub struct QueryEngine {
     memory: Arc<dyn MemoryPool>,
     repeats: Arc<RepeatCache>,
     known_keys: Arc<KnownKeys>,
+    types: Arc<TypeCache>,
+    sql: SqlRuntime,
 }
 
 impl QueryEngine {
@@ -38,6 +43,8 @@ impl QueryEngine {
             limits: Arc::new(limits),
             repeats: Arc::default(),
             known_keys: Arc::default(),
+            types: Arc::default(),
+            sql: SqlRuntime::default(),
         }
     }
 
@@ -106,6 +113,22 @@ impl QueryEngine {
     /// When the store cannot be asked. Whatever the text is, it is no error.
     pub async fn complete(&self, request: CompletionRequest) -> Result<Completion, QueryError> {
         completion::complete(self, &self.known_keys, &request).await
+    }
+
+    /// Answers a statement of SQL.
+    ///
+    /// # Errors
+    /// When the statement is no SQL, would do something else than read, or takes more time or memory than it may. Rows
+    /// beyond the limit, and data that cannot be read, make the answer partial instead.
+    pub async fn sql(&self, request: SqlRequest) -> Result<SqlAnswer, QueryError> {
+        let scope = SqlScope {
+            snapshot: self.store.snapshot(),
+            limits: Arc::clone(&self.limits),
+            memory: Arc::clone(&self.memory),
+            repeats: Arc::clone(&self.repeats),
+            types: Arc::clone(&self.types),
+        };
+        sql::run(scope, &self.sql, request).await
     }
 
     /// The trace of this id, with all that the store has of it; `None` when it has nothing.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::sql::SqlFault;
+
 /// A query that could not be answered. What can be answered in part is no error; see [`crate::PartialReason`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -12,6 +14,9 @@ pub enum QueryError {
     /// TraceQL that this version does not execute.
     #[error(transparent)]
     Unsupported(spanlight_traceql::Error),
+    /// A statement of SQL that was not answered.
+    #[error(transparent)]
+    Sql(Box<SqlFault>),
     /// A parameter is beyond what is allowed.
     #[error("{message}")]
     Limit {
@@ -62,6 +67,12 @@ impl Unsupported {
     pub(crate) fn locate(self, text: &str) -> QueryError {
         let error = spanlight_traceql::Error::unsupported(text, self.position, self.message);
         QueryError::Unsupported(error.with_hint(self.hint))
+    }
+}
+
+impl From<SqlFault> for QueryError {
+    fn from(fault: SqlFault) -> Self {
+        Self::Sql(Box::new(fault))
     }
 }
 

@@ -21,6 +21,10 @@ pub struct QueryLimits {
     /// A trace is in a time range when its own interval overlaps it, while what matches may lie before or after the
     /// range; matches up to this far outside are looked for.
     pub trace_length: Duration,
+    /// The most rows that a statement of SQL may be answered with.
+    pub sql_rows_max: usize,
+    /// About as many bytes of rows may it be answered with.
+    pub sql_bytes_max: usize,
 }
 
 impl Default for QueryLimits {
@@ -32,6 +36,8 @@ impl Default for QueryLimits {
             series_max: 10_000,
             spans_per_trace_max: 100,
             trace_length: Duration::from_secs(15 * 60),
+            sql_rows_max: 100_000,
+            sql_bytes_max: 32 << 20,
         }
     }
 }

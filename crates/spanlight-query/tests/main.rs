@@ -12,4 +12,5 @@ mod paging;
 mod reference;
 mod search;
 mod series;
+mod sql;
 mod trace;
