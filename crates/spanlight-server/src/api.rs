@@ -11,6 +11,7 @@ mod metrics;
 mod parameters;
 mod search;
 mod services;
+mod sql;
 mod status;
 mod store;
 mod time;
@@ -29,7 +30,7 @@ use serde_json::value::RawValue;
 use spanlight_model::{AnyValue, TraceId};
 use spanlight_query::{
     KeysAnswer, KeysRequest, MetricsAnswer, MetricsRequest, PartialReason, QueryError,
-    SearchAnswer, SearchRequest, Trace, ValuesAnswer, ValuesRequest,
+    SearchAnswer, SearchRequest, SqlAnswer, SqlRequest, Trace, ValuesAnswer, ValuesRequest,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -48,6 +49,7 @@ pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/search", get(search::get).post(search::post))
         .route("/metrics", get(metrics::get))
+        .route("/sql", post(sql::post))
         .route("/attributes", get(attributes::keys))
         .route("/attributes/{field}/values", get(attributes::values))
         .route("/query/complete", get(complete::get))
@@ -126,6 +128,13 @@ impl App {
     ) -> Result<ValuesAnswer, QueryError> {
         let answer = self.engine.attribute_values(request);
         self.asked("attributes", answer).await
+    }
+
+    /// Answers a statement of SQL, when there is a place for one more search.
+    pub(crate) async fn sql(&self, request: SqlRequest) -> Result<SqlAnswer, QueryError> {
+        let answer = self.asked("sql", self.engine.sql(request)).await?;
+        self.partial(&answer.partial);
+        Ok(answer)
     }
 
     /// Waits for a place among the searches, and counts the time from before.

@@ -66,6 +66,7 @@ fn query_limits(settings: &Settings) -> QueryLimits {
         search_time_limit: settings.limits.search_time,
         memory_bytes: settings.limits.search_bytes.bytes(),
         traces_max: settings.limits.search_results_max,
+        sql_rows_max: settings.limits.sql_rows_max,
         ..QueryLimits::default()
     }
 }

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 use spanlight_model::IdError;
-use spanlight_query::QueryError;
+use spanlight_query::{QueryError, SqlFault, SqlFaultKind};
 use spanlight_store::FlushError;
 
 /// An answer that says why there is none.
@@ -122,6 +122,15 @@ impl Failure {
         )
     }
 
+    pub(crate) fn not_acceptable(accept: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "not_acceptable",
+            format!("there is no answer of type {accept:?}"),
+        )
+        .hint("ask for application/json, text/csv or application/vnd.apache.arrow.stream")
+    }
+
     /// What is wrong with the text of a query, and where.
     pub(crate) fn of_query(code: &'static str, error: spanlight_traceql::Error) -> Self {
         let mut failure = Self::new(StatusCode::BAD_REQUEST, code, error.message);
@@ -133,6 +142,29 @@ impl Failure {
         });
         failure.body.expected = error.expected;
         failure.body.hint = error.hint;
+        failure
+    }
+
+    /// What is wrong with a statement of SQL, and where.
+    fn of_sql(fault: SqlFault) -> Self {
+        let (status, code) = match fault.kind {
+            SqlFaultKind::Bad => (StatusCode::BAD_REQUEST, "bad_sql"),
+            SqlFaultKind::ReadOnly => (StatusCode::BAD_REQUEST, "read_only"),
+            SqlFaultKind::TimeLimit => (StatusCode::SERVICE_UNAVAILABLE, "time_limit"),
+            SqlFaultKind::MemoryLimit => (StatusCode::SERVICE_UNAVAILABLE, "memory"),
+            SqlFaultKind::Internal => {
+                tracing::error!(error = %fault, "a statement failed");
+                return Self::internal();
+            }
+        };
+        let mut failure = Self::new(status, code, fault.message);
+        failure.body.position = fault.position.map(|at| Position {
+            start: at.bytes.start,
+            end: at.bytes.end,
+            line: at.line,
+            column: at.column,
+        });
+        failure.body.hint = fault.hint;
         failure
     }
 
@@ -157,6 +189,7 @@ impl From<QueryError> for Failure {
         match error {
             QueryError::Syntax(error) => Self::of_query("bad_query", error),
             QueryError::Unsupported(error) => Self::of_query("unsupported_query", error),
+            QueryError::Sql(fault) => Self::of_sql(*fault),
             QueryError::Limit { .. } => bad("limit"),
             QueryError::Cursor => bad("bad_cursor"),
             QueryError::TimeRange => bad("bad_time_range"),

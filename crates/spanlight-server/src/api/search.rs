@@ -29,10 +29,10 @@ const LIMIT_DEFAULT: usize = 20;
 const SPANS_PER_TRACE_DEFAULT: usize = 3;
 /// The largest form; a query that is too long is refused by the parser, which says so better.
 const FORM_BYTES_MAX: usize = 4 << 20;
-/// How long a form may take to come.
-const FORM_TIME: Duration = Duration::from_secs(10);
-/// Forms that are read at one time; the rest wait for a place.
-static FORMS: Semaphore = Semaphore::const_new(8);
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// Bodies that are read at one time; the rest wait for a place.
+static BODIES: Semaphore = Semaphore::const_new(8);
 const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(crate) async fn get(
@@ -50,25 +50,26 @@ pub(crate) async fn post(
     body: Body,
 ) -> Result<Json<Answer>, Failure> {
     check_is_form(&headers)?;
-    let form = read_form(body).await?;
+    let form = read_body(body, FORM_BYTES_MAX).await?;
     run(&app, &Parameters::parse(&form)).await
 }
 
-async fn read_form(body: Body) -> Result<Bytes, Failure> {
-    // The semaphore is never closed; without a permit the forms would only be less bounded.
-    let _place = FORMS.acquire().await.ok();
-    let form = Limited::new(body, FORM_BYTES_MAX).collect();
-    let form = timeout(FORM_TIME, form)
+/// The body of a question, within a limit.
+pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Failure> {
+    // The semaphore is never closed; without a permit the bodies would only be less bounded.
+    let _place = BODIES.acquire().await.ok();
+    let body = Limited::new(body, bytes_max).collect();
+    let body = timeout(BODY_TIME, body)
         .await
-        .map_err(|_| Failure::too_slow(format!("the form did not come within {FORM_TIME:?}")))?;
-    let form = form.map_err(|error| {
+        .map_err(|_| Failure::too_slow(format!("the body did not come within {BODY_TIME:?}")))?;
+    let body = body.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            Failure::too_large(format!("the form is larger than {FORM_BYTES_MAX} bytes"))
+            Failure::too_large(format!("the body is larger than {bytes_max} bytes"))
         } else {
-            Failure::bad_parameter("q", &format!("the form broke off: {error}"))
+            Failure::bad_parameter("q", &format!("the body broke off: {error}"))
         }
     })?;
-    Ok(form.to_bytes())
+    Ok(body.to_bytes())
 }
 
 /// Anything else would have no parameters in it, and be answered with every trace.

@@ -180,6 +180,8 @@ settings! {
         search_time: Duration = Duration::from_secs(10),
         /// Traces that one search may return.
         search_results_max: usize = 1_000,
+        /// Rows that one statement of SQL may return.
+        sql_rows_max: usize = 100_000,
         /// Memory of one search; then it answers with what it has and says so.
         search_bytes: ByteSize = ByteSize::mebibytes(128),
         /// Searches that run at one time; further ones wait.
