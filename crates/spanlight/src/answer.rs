@@ -33,6 +33,27 @@ pub struct MetricsAnswer {
     pub explain: Option<Explanation>,
 }
 
+/// `/api/v1/sql`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct SqlAnswer {
+    /// In their order.
+    pub columns: Vec<SqlColumn>,
+    /// Of each as many values as there are columns.
+    pub rows: Vec<Vec<serde_json::Value>>,
+    /// What is missing; empty when the answer is complete.
+    #[serde(default)]
+    pub partial: Vec<Partial>,
+}
+
+/// A column of an answer.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct SqlColumn {
+    /// Its name.
+    pub name: String,
+    /// What SQL calls its type.
+    pub r#type: String,
+}
+
 /// A time series.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Series {

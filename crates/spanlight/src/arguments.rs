@@ -24,6 +24,7 @@ Examples:
   spanlight demo                                   see it with example traffic
   spanlight serve                                  run it; send OTLP to 127.0.0.1:4317 or :4318
   spanlight query '{ status = error }'             find traces with errors in the last hour
+  spanlight sql 'SELECT * FROM services'           ask in SQL
   spanlight trace 4bf92f3577b34da6a3ce929d0e0e4736 show one in the terminal";
 
 /// Distributed tracing for serverless functions
@@ -59,6 +60,9 @@ pub enum Command {
     /// Search for traces, or draw time series, with TraceQL
     #[command(after_help = QUERY_HELP)]
     Query(QueryArguments),
+    /// Answer a statement of SQL over spans, traces, events, links and services
+    #[command(after_help = SQL_HELP)]
+    Sql(SqlArguments),
     /// Show a trace as a waterfall
     #[command(after_help = TRACE_HELP)]
     Trace(TraceArguments),
@@ -105,6 +109,17 @@ Examples:
   spanlight query '{ resource.service.name = \"ebe-egress\" } | count() > 3' --limit 50
   spanlight query '{ status = error } | rate() by (resource.service.name)' --step 1m
   spanlight query '{ span.user.id = \"user-1042\" }' --output json | jq '.traces[].trace_id'";
+
+const SQL_HELP: &str = "\
+Asks the server that runs; without one it opens the data directory itself. Statements only read.
+Attributes are columns in double quotes, texts stand in single ones; docs/sql.md lists the views and their columns.
+
+Examples:
+  spanlight sql 'SELECT service, count(*) FROM spans GROUP BY service'
+  spanlight sql 'SELECT * FROM traces ORDER BY start_time DESC LIMIT 20'
+  spanlight sql 'SELECT name, \"span.user.id\" FROM spans WHERE \"span.faas.coldstart\"'
+  spanlight sql --output csv --file report.sql > report.csv
+  echo 'DESCRIBE spans' | spanlight sql -";
 
 const TRACE_HELP: &str = "\
 Asks the server that runs; without one it opens the data directory itself.
@@ -226,6 +241,31 @@ pub struct QueryArguments {
     pub target: TargetArguments,
 }
 
+/// `sql`.
+#[derive(Debug, Args)]
+pub struct SqlArguments {
+    /// The statement; - is standard input
+    #[arg(value_name = "SQL", required_unless_present = "file")]
+    pub statement: Option<String>,
+    /// A file with the statement
+    #[arg(long, value_name = "FILE", conflicts_with = "statement")]
+    pub file: Option<PathBuf>,
+    /// The most rows [default: as many as the server gives]
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// table for people; json, csv or arrow for programs
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "table",
+        hide_possible_values = true
+    )]
+    pub output: SqlOutput,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub target: TargetArguments,
+}
+
 /// `trace`.
 #[derive(Debug, Args)]
 pub struct TraceArguments {
@@ -282,6 +322,19 @@ pub enum Output {
     Table,
     /// For programs: what the HTTP API answers
     Json,
+}
+
+/// The form of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SqlOutput {
+    /// For people
+    Table,
+    /// What the HTTP API answers
+    Json,
+    /// With the names of the columns first
+    Csv,
+    /// A stream of Arrow's IPC format
+    Arrow,
 }
 
 /// The form of a configuration.

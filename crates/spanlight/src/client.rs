@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -135,6 +135,27 @@ impl Client {
             StatusCode::BAD_REQUEST => Failure::usage(&refusal.message),
             _ => Failure::failed(&refusal.message),
         })
+    }
+
+    /// The answer to `POST path?parameters` with a text, of a media type.
+    pub(crate) async fn ask_text(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+        text: &str,
+        accept: &'static str,
+    ) -> Result<Result<Response, Refusal>, Failure> {
+        let request = self.http.post(self.url(path, parameters));
+        let request = request.header(CONTENT_TYPE, "text/plain; charset=utf-8");
+        let request = request.header(ACCEPT, accept).body(text.to_owned());
+        let response = request.send().await;
+        let response = response.map_err(|source| self.broken(&source))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Ok(response));
+        }
+        let body = response.text().await.unwrap_or_default();
+        Ok(Err(refusal(status, &body)))
     }
 
     fn url(&self, path: &str, parameters: &[(&str, String)]) -> Url {

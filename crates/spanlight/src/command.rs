@@ -5,6 +5,7 @@ mod demo;
 mod import;
 mod query;
 mod serve;
+mod sql;
 mod store;
 mod trace;
 
@@ -19,6 +20,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve(serve) => serve::run(&serve, colour).await,
         Command::Demo(demo) => demo::run(&demo, colour).await,
         Command::Query(query) => query::run(&query, colour).await,
+        Command::Sql(sql) => sql::run(&sql, colour).await,
         Command::Trace(trace) => trace::run(&trace, colour).await,
         Command::Import(import) => import::run(&import, colour).await,
         Command::Store(store) => store::run(&store, colour).await,

@@ -41,10 +41,13 @@ fn coloured(colour: ColorChoice, terminal: bool) -> bool {
 
 /// Writes to standard output. A reader that has gone (`| head`) is no failure.
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
+    put(text.as_bytes())
+}
+
+/// The same of what is no text.
+pub(crate) fn put(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = std::io::stdout().lock();
-    let written = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
+    let written = output.write_all(bytes).and_then(|()| output.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::of("cannot write to standard output", &error))

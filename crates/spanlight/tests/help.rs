@@ -22,6 +22,7 @@ fn spanlight() {
       serve   Run the server: receive spans, keep them, answer questions, show pages
       demo    Run the server on a temporary directory, with example systems that send traffic
       query   Search for traces, or draw time series, with TraceQL
+      sql     Answer a statement of SQL over spans, traces, events, links and services
       trace   Show a trace as a waterfall
       import  Bring files of spans in: OTLP JSON and protobuf
       store   Check, measure, back up and tidy what is kept
@@ -42,6 +43,7 @@ fn spanlight() {
       spanlight demo                                   see it with example traffic
       spanlight serve                                  run it; send OTLP to 127.0.0.1:4317 or :4318
       spanlight query '{ status = error }'             find traces with errors in the last hour
+      spanlight sql 'SELECT * FROM services'           ask in SQL
       spanlight trace 4bf92f3577b34da6a3ce929d0e0e4736 show one in the terminal
 
     Exit codes:
@@ -200,4 +202,39 @@ fn config() {
       spanlight config --config spanlight.toml           what would hold with this file
       spanlight config --set limits.hot_bytes=256MiB --output json
     ");
+}
+
+#[test]
+fn sql() {
+    insta::assert_snapshot!(help(&["sql"]), @r#"
+    Answer a statement of SQL over spans, traces, events, links and services
+
+    Usage: spanlight sql [OPTIONS] [SQL]
+
+    Arguments:
+      [SQL]  The statement; - is standard input
+
+    Options:
+          --file <FILE>      A file with the statement
+          --limit <COUNT>    The most rows [default: as many as the server gives]
+          --output <FORM>    table for people; json, csv or arrow for programs [default: table]
+          --server <URL>     The server [default: the one of the data directory, else the one on port
+                             7900] [env: SPANLIGHT_SERVER]
+          --config <FILE>    The configuration file (TOML)
+          --data-dir <DIR>   The directory that holds everything [default: spanlight-data]
+          --set <KEY=VALUE>  Set anything that `spanlight config` lists; may be repeated
+          --color <WHEN>     Colours: auto, always or never; NO_COLOR is heeded
+      -h, --help             Print help
+
+    Asks the server that runs; without one it opens the data directory itself. Statements only read.
+    Attributes are columns in double quotes, texts stand in single ones; docs/sql.md lists the views and
+    their columns.
+
+    Examples:
+      spanlight sql 'SELECT service, count(*) FROM spans GROUP BY service'
+      spanlight sql 'SELECT * FROM traces ORDER BY start_time DESC LIMIT 20'
+      spanlight sql 'SELECT name, "span.user.id" FROM spans WHERE "span.faas.coldstart"'
+      spanlight sql --output csv --file report.sql > report.csv
+      echo 'DESCRIBE spans' | spanlight sql -
+    "#);
 }

@@ -15,7 +15,7 @@ const MINUTE: u64 = 60_000_000_000;
 const NOTHING: &str = "// nothing";
 
 /// A quarter of an hour of the example systems.
-fn fill(server: &Running) {
+pub(crate) fn fill(server: &Running) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let now = now.as_nanos() as u64;
     let mut traffic = Traffic::new(World::new(11, now), 3.0, now - 15 * MINUTE);

@@ -8,5 +8,6 @@ mod language;
 mod process;
 mod query;
 mod serve;
+mod sql;
 mod store;
 mod usage;

@@ -74,7 +74,7 @@ fn is_metrics(query: &str) -> bool {
     spanlight_traceql::parse(query).is_ok_and(|query| matches!(query.root, Root::Metrics(_)))
 }
 
-fn refused(query: &str, refusal: &Refusal, colour: ColorChoice) -> Failure {
+pub(super) fn refused(query: &str, refusal: &Refusal, colour: ColorChoice) -> Failure {
     if refusal.status != StatusCode::BAD_REQUEST {
         return Failure::failed(&refusal.message);
     }
