@@ -1,4 +1,5 @@
-//! `/tempo/api/metrics/query_range` and `/tempo/api/metrics/query`: time series, and one value for the whole range.
+//! `/tempo/api/metrics/query_range` and `/tempo/api/metrics/query`: time series, and one value for the whole range; and
+//! time series as a message, for those who stream.
 //!
 //! A point at a time stands for the spans that start after the point before it, up to that time. Zeros are left out, as
 //! everywhere in these answers.
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use spanlight_model::AnyValue;
 use spanlight_query::{Exemplar, MetricsAnswer, MetricsRequest, PartialReason, Series};
+use spanlight_wire::tempo::streaming::{FoundSeries, SearchMetrics, encode_series};
 
 use super::PlainError;
 use super::search::short_id;
@@ -53,6 +55,26 @@ pub(super) async fn get_range(
     let (request, step) = range_request(&parameters)?;
     let answer = app.metrics(request).await.map_err(PlainError::of_metrics)?;
     Ok(Json(RangeAnswer::of(answer, step)))
+}
+
+/// A `QueryRangeResponse`, of the question that HTTP has as these parameters.
+pub(super) async fn range_message(
+    app: &App,
+    parameters: &Parameters,
+) -> Result<Vec<u8>, PlainError> {
+    let (request, step) = range_request(parameters)?;
+    let answer = app.metrics(request).await.map_err(PlainError::of_metrics)?;
+    let metrics = SearchMetrics {
+        inspected_traces: 0,
+        inspected_bytes: answer.inspected.bytes,
+        completed_jobs: u32::from(answer.partial.is_empty()),
+        total_jobs: 1,
+    };
+    let series = answer.series.iter().map(|series| FoundSeries {
+        labels: labels(&answer.name, series),
+        samples: samples(series, step).collect(),
+    });
+    Ok(encode_series(series, metrics))
 }
 
 pub(super) async fn get_instant(
@@ -228,8 +250,16 @@ fn is_zero(number: &f64) -> bool {
     *number == 0.0
 }
 
-fn milliseconds(nano: i64) -> String {
-    nano.div_euclid(MILLISECOND).to_string()
+fn milliseconds(nano: i64) -> i64 {
+    nano.div_euclid(MILLISECOND)
+}
+
+/// The points in unix milliseconds. A point stands at the end of its interval, which begins after the point before it.
+fn samples(series: &Series, step: i64) -> impl Iterator<Item = (i64, f64)> {
+    series.points.iter().map(move |point| {
+        let end = point.start_time_unix_nano.saturating_add(step - 1);
+        (milliseconds(end), point.value)
+    })
 }
 
 impl MetricsJson {
@@ -251,14 +281,11 @@ impl RangeAnswer {
             .collect();
         let metrics = MetricsJson::of(&answer);
         let series = answer.series.into_iter().map(|series| RangeSeries {
-            labels: labels(&answer.name, &series),
-            samples: series
-                .points
-                .iter()
-                .map(|point| SampleJson {
-                    // A point stands at the end of its interval, which begins after the point before it.
-                    timestamp_ms: milliseconds(point.start_time_unix_nano.saturating_add(step - 1)),
-                    value: point.value,
+            labels: labels_json(&answer.name, &series),
+            samples: samples(&series, step)
+                .map(|(time, value)| SampleJson {
+                    timestamp_ms: time.to_string(),
+                    value,
                 })
                 .collect(),
             exemplars: series.exemplars.iter().map(ExemplarJson::of).collect(),
@@ -278,7 +305,7 @@ impl InstantAnswer {
         let series = answer.series.into_iter().filter_map(|series| {
             Some(InstantSeries {
                 value: series.points.first()?.value,
-                labels: labels(&answer.name, &series),
+                labels: labels_json(&answer.name, &series),
             })
         });
         Self {
@@ -292,38 +319,42 @@ impl ExemplarJson {
     fn of(exemplar: &Exemplar) -> Self {
         let id = short_id(exemplar.trace_id);
         Self {
-            labels: vec![label("trace:id", &AnyValue::String(id))],
+            labels: vec![label_json("trace:id", &AnyValue::String(id))],
             value: exemplar.value,
-            timestamp_ms: milliseconds(exemplar.time_unix_nano),
+            timestamp_ms: milliseconds(exemplar.time_unix_nano).to_string(),
         }
     }
 }
 
 /// The labels of a series: its name where there are none. Of several that have no value, only the first is there.
-fn labels(name: &str, series: &Series) -> Vec<LabelJson> {
+fn labels(name: &str, series: &Series) -> Vec<(String, AnyValue)> {
+    let text = |text: &str| AnyValue::String(text.to_owned());
     if series.labels.is_empty() {
-        return vec![label("__name__", &AnyValue::String(name.to_owned()))];
+        return vec![("__name__".to_owned(), text(name))];
     }
-    let known: Vec<LabelJson> = series
+    let known: Vec<(String, AnyValue)> = series
         .labels
         .iter()
-        .filter_map(|(key, value)| Some(label(key, value.as_ref()?)))
+        .filter_map(|(key, value)| Some((key.clone(), value.clone()?)))
         .collect();
     let is_made = |key: &str| key == "p" || key.starts_with("__");
-    let has_group = series
-        .labels
-        .iter()
-        .any(|(key, value)| value.is_some() && !is_made(key));
+    let has_group = known.iter().any(|(key, _)| !is_made(key));
     match series.labels.iter().find(|(_, value)| value.is_none()) {
         Some((key, _)) if !has_group => {
-            let nil = label(key, &AnyValue::String(NIL.to_owned()));
+            let nil = (key.clone(), text(NIL));
             std::iter::once(nil).chain(known).collect()
         }
         _ => known,
     }
 }
 
-fn label(key: &str, value: &AnyValue) -> LabelJson {
+fn labels_json(name: &str, series: &Series) -> Vec<LabelJson> {
+    let labels = labels(name, series);
+    let labels = labels.iter().map(|(key, value)| label_json(key, value));
+    labels.collect()
+}
+
+fn label_json(key: &str, value: &AnyValue) -> LabelJson {
     LabelJson {
         key: key.to_owned(),
         value: value_json(value),

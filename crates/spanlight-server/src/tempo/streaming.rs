@@ -12,7 +12,8 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use http::{Response, StatusCode};
 use spanlight_wire::DecodeError;
 use spanlight_wire::tempo::streaming::{
-    SearchMessage, decode_search, decode_tag_values, decode_tags,
+    QueryRangeMessage, SearchMessage, decode_query_range, decode_search, decode_tag_values,
+    decode_tags,
 };
 use tonic::body::Body;
 use tonic::server::{Grpc, ServerStreamingService};
@@ -22,7 +23,7 @@ use super::message::of_search;
 use super::tags::{LIMIT_DEFAULT as TAGS_MAX, Scope, Tags, TagsRequest};
 use super::time::recent;
 use super::values::{LIMIT_DEFAULT as VALUES_MAX, TagValues, TagValuesRequest};
-use super::{PlainError, search, tags, values};
+use super::{PlainError, metrics, search, tags, values};
 use crate::api::Parameters;
 use crate::app::App;
 use crate::receive::RawCodec;
@@ -38,14 +39,16 @@ enum Method {
     TagsV2,
     Values,
     ValuesV2,
+    MetricsRange,
 }
 
-const METHODS: [(&str, Method); 5] = [
+const METHODS: [(&str, Method); 6] = [
     ("Search", Method::Search),
     ("SearchTags", Method::Tags),
     ("SearchTagsV2", Method::TagsV2),
     ("SearchTagValues", Method::Values),
     ("SearchTagValuesV2", Method::ValuesV2),
+    ("MetricsQueryRange", Method::MetricsRange),
 ];
 
 /// The routes of the service, at the root of the port.
@@ -88,6 +91,10 @@ impl Method {
                 let values = TagValues::of_field(&app, &values_request(&message)?).await?;
                 values::AnswerV2::of(values).message()
             }
+            Self::MetricsRange => {
+                let range = decode_query_range(&message).map_err(|error| malformed(&error))?;
+                metrics::range_message(&app, &range_parameters(&range)).await?
+            }
         })
     }
 }
@@ -114,6 +121,19 @@ fn parameters(search: &SearchMessage) -> Parameters {
         ("spss", text(search.spans_per_set)),
         ("start", text(search.start)),
         ("end", text(search.end)),
+    ])
+}
+
+fn range_parameters(range: &QueryRangeMessage) -> Parameters {
+    let text = |number: u64, unit: &str| match number {
+        0 => String::new(),
+        number => format!("{number}{unit}"),
+    };
+    Parameters::of([
+        ("q", range.query.clone()),
+        ("start", text(range.start, "")),
+        ("end", text(range.end, "")),
+        ("step", text(range.step, "ns")),
     ])
 }
 

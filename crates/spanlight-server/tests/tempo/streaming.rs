@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use prost::Message;
 
-use crate::fixture::{Fixture, now_unix_nano, order};
+use crate::fixture::{Fixture, now_unix_nano, order, text};
 use crate::grpc::{Reply, call, frame};
 
 /// The messages as an independent library reads them.
@@ -81,7 +82,7 @@ struct Span {
     #[prost(uint64, tag = "4")]
     duration_nanos: u64,
     #[prost(message, repeated, tag = "5")]
-    attributes: Vec<opentelemetry_proto::tonic::common::v1::KeyValue>,
+    attributes: Vec<KeyValue>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -225,6 +226,86 @@ async fn tags_and_values_stream_too() {
     assert_eq!(values.collect::<Vec<_>>(), [("string", "charge card")]);
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct RangeRequest {
+    #[prost(string, tag = "1")]
+    query: String,
+    #[prost(uint64, tag = "2")]
+    start: u64,
+    #[prost(uint64, tag = "3")]
+    end: u64,
+    #[prost(uint64, tag = "4")]
+    step: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RangeResponse {
+    #[prost(message, repeated, tag = "1")]
+    series: Vec<TimeSeries>,
+    #[prost(message, optional, tag = "2")]
+    metrics: Option<Metrics>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TimeSeries {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<KeyValue>,
+    #[prost(message, repeated, tag = "2")]
+    samples: Vec<Sample>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Sample {
+    #[prost(double, tag = "1")]
+    value: f64,
+    #[prost(int64, tag = "2")]
+    timestamp_ms: i64,
+}
+
+#[tokio::test]
+async fn time_series_stream_what_http_answers() {
+    let server = Fixture::start().await;
+    let (now, second) = (now_unix_nano(), 1_000_000_000);
+    server.send(&order(1, now)).await;
+    server.send(&order(2, now)).await;
+    let query = "{ status = error } | count_over_time() by (resource.service.name)";
+    let request = RangeRequest {
+        query: query.to_owned(),
+        start: (now - 60 * second),
+        end: (now + 60 * second),
+        step: (30 * second),
+    };
+    let found: RangeResponse = answer(&server, "MetricsQueryRange", request.encode_to_vec()).await;
+    let path = format!(
+        "/tempo/api/metrics/query_range?start={}&end={}&step=30&q={}",
+        request.start,
+        request.end,
+        "%7Bstatus%3Derror%7D|count_over_time()by(resource.service.name)"
+    );
+    let http = server.get(&path).await.json();
+    let [series] = &found.series[..] else {
+        panic!("{} series", found.series.len());
+    };
+    let label = &series.labels[0];
+    assert_eq!(label.key, "resource.service.name");
+    let value = label.value.as_ref().unwrap();
+    assert_eq!(value.value, Some(text("checkout")));
+    let samples = series.samples.iter();
+    let samples: Vec<_> = samples
+        .map(|sample| (sample.timestamp_ms.to_string(), sample.value))
+        .collect();
+    let expected = http["series"][0]["samples"].as_array().unwrap().iter();
+    let expected: Vec<_> = expected
+        .map(|sample| {
+            let time = sample["timestampMs"].as_str().unwrap().to_owned();
+            (time, sample["value"].as_f64().unwrap_or(0.0))
+        })
+        .collect();
+    assert_eq!(samples, expected);
+    assert_eq!(samples.iter().map(|(_, value)| value).sum::<f64>(), 2.0);
+    assert_eq!(found.metrics.unwrap().completed_jobs, 1);
+}
+
 #[tokio::test]
 async fn over_http_the_same_messages_are_there_for_the_asking() {
     let server = Fixture::start().await;
@@ -263,7 +344,8 @@ async fn what_is_wrong_is_a_status_of_grpc() {
         ("Search", vec![0xff], 3),
         ("SearchTags", pair("bad", ""), 3),
         ("SearchTagValuesV2", pair("v", ""), 3),
-        ("MetricsQueryRange", Vec::new(), 12),
+        ("MetricsQueryRange", pair("{ }", ""), 3),
+        ("MetricsQueryInstant", Vec::new(), 12),
         ("Nothing", Vec::new(), 12),
     ] {
         let reply = ask(&server, method, message).await;

@@ -1,5 +1,5 @@
 //! Messages of `tempopb.StreamingQuerier`, the gRPC service that Grafana asks when its data source streams: as far as
-//! clients of Tempo 2.3 send and read them. Fields that are not known here are passed over.
+//! clients of Tempo 2.3 send and read them, and of 2.4 for time series. Fields that are not known here are passed over.
 
 use spanlight_model::AnyValue;
 
@@ -42,6 +42,28 @@ pub struct TagValuesMessage {
     pub name: String,
     /// TraceQL that narrows the values.
     pub query: String,
+}
+
+/// `QueryRangeRequest`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueryRangeMessage {
+    /// TraceQL.
+    pub query: String,
+    /// Unix nanoseconds; zero where nothing is said.
+    pub start: u64,
+    /// Unix nanoseconds; zero where nothing is said.
+    pub end: u64,
+    /// Nanoseconds; zero where nothing is said.
+    pub step: u64,
+}
+
+/// `TimeSeries`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FoundSeries {
+    /// Names and values.
+    pub labels: Vec<(String, AnyValue)>,
+    /// Unix milliseconds and values, by time.
+    pub samples: Vec<(i64, f64)>,
 }
 
 /// What a search found: `TraceSearchMetadata`.
@@ -155,6 +177,25 @@ pub fn decode_tag_values(message: &[u8]) -> Result<TagValuesMessage, DecodeError
     Ok(values)
 }
 
+/// Reads a `QueryRangeRequest`.
+///
+/// # Errors
+/// When it is no protobuf.
+pub fn decode_query_range(message: &[u8]) -> Result<QueryRangeMessage, DecodeError> {
+    let mut range = QueryRangeMessage::default();
+    each_field("QueryRangeRequest", message, |field| {
+        match (field.number, field.value) {
+            (1, Wire::Bytes(bytes)) => range.query = text(bytes),
+            (2, Wire::Varint(number)) => range.start = number,
+            (3, Wire::Varint(number)) => range.end = number,
+            (4, Wire::Varint(number)) => range.step = number,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(range)
+}
+
 fn each_field<'m>(
     name: &'static str,
     message: &'m [u8],
@@ -211,12 +252,36 @@ pub fn encode_search(traces: &[FoundTrace<'_>], metrics: SearchMetrics) -> Vec<u
             }
         });
     }
-    response.message(2, |writer| {
-        writer.varint(1, u64::from(metrics.inspected_traces));
-        writer.varint(2, metrics.inspected_bytes);
-        writer.varint(4, u64::from(metrics.completed_jobs));
-        writer.varint(5, u64::from(metrics.total_jobs));
-    });
+    response.message(2, |writer| write_metrics(writer, metrics));
+    response.finish()
+}
+
+fn write_metrics(writer: &mut Writer, metrics: SearchMetrics) {
+    writer.varint(1, u64::from(metrics.inspected_traces));
+    writer.varint(2, metrics.inspected_bytes);
+    writer.varint(4, u64::from(metrics.completed_jobs));
+    writer.varint(5, u64::from(metrics.total_jobs));
+}
+
+/// Writes a `QueryRangeResponse`.
+#[must_use]
+pub fn encode_series(
+    series: impl IntoIterator<Item = FoundSeries>,
+    metrics: SearchMetrics,
+) -> Vec<u8> {
+    let mut response = Writer::default();
+    for FoundSeries { labels, samples } in series {
+        response.message(1, |writer| {
+            write_attributes(writer, 1, &labels);
+            for (time, value) in samples {
+                writer.message(2, |writer| {
+                    writer.fixed64(1, value.to_bits());
+                    writer.varint(2, time as u64);
+                });
+            }
+        });
+    }
+    response.message(2, |writer| write_metrics(writer, metrics));
     response.finish()
 }
 
