@@ -6,6 +6,7 @@
 
 pub mod ast;
 mod error;
+mod function;
 mod lexer;
 mod parser;
 mod pattern;
@@ -16,6 +17,7 @@ mod validate;
 
 pub use ast::Query;
 pub use error::{Error, ErrorKind};
+pub use function::{FUNCTIONS, Function, FunctionKind};
 pub use pattern::{Matcher, Pattern, PatternError};
 pub use tokens::{Token, TokenKind, tokens};
 

@@ -3,6 +3,7 @@
 //! Owns guesses only. Whether something is wrong is decided where it is found.
 
 use crate::ast::{Intrinsic, Kind, Status};
+use crate::function::FUNCTIONS;
 
 /// The scopes of attributes.
 pub(crate) const SCOPES: [&str; 6] = [
@@ -25,34 +26,6 @@ const RESOURCE_KEYS: [&str; 9] = [
     "telemetry.",
     "process.",
     "os.",
-];
-
-/// The functions that may begin a stage.
-pub(crate) const STAGES: [&str; 24] = [
-    "count",
-    "min",
-    "max",
-    "avg",
-    "sum",
-    "quantile",
-    "order",
-    "first",
-    "last",
-    "by",
-    "select",
-    "coalesce",
-    "rate",
-    "count_over_time",
-    "min_over_time",
-    "max_over_time",
-    "avg_over_time",
-    "sum_over_time",
-    "quantile_over_time",
-    "histogram_over_time",
-    "compare",
-    "topk",
-    "bottomk",
-    "with",
 ];
 
 /// The words that may follow `order by(…)`.
@@ -149,7 +122,7 @@ pub(crate) fn stage(word: &str) -> Option<String> {
             "histogram" => "histogram_over_time",
             "project" | "fields" => "select",
             "top" => "topk",
-            other => nearest(other, STAGES)?,
+            other => nearest(other, FUNCTIONS.iter().map(|function| function.name))?,
         };
         Some(format!("did you mean `{meant}`?"))
     })

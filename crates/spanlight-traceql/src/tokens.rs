@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::{
     TEXT_BYTES_MAX,
     ast::Intrinsic,
+    function::Function,
     lexer::{self, Lexer},
     suggest,
 };
@@ -74,7 +75,7 @@ fn kind(token: &lexer::Token<'_>) -> TokenKind {
         lexer::Token::Comment => TokenKind::Comment,
         lexer::Token::Word(word) if Intrinsic::from_word(word).is_some() => TokenKind::Field,
         lexer::Token::Word(word)
-            if suggest::STAGES.contains(word) || suggest::ORDER_CLAUSES.contains(word) =>
+            if Function::named(word).is_some() || suggest::ORDER_CLAUSES.contains(word) =>
         {
             TokenKind::Function
         }

@@ -2,6 +2,7 @@
 
 use spanlight_model::{AnyValue, AttributeType};
 use spanlight_traceql::ast::{Attribute, AttributeScope as Scope, Field, Intrinsic, Static};
+use spanlight_traceql::{FUNCTIONS, Function, FunctionKind};
 
 use super::place::{Asked, Place};
 use super::{COMPARISONS, Suggestion, SuggestionKind};
@@ -73,31 +74,6 @@ const SPANSET_OPERATORS: [(&str, &str); 8] = [
     ("!>>", "not below it"),
 ];
 
-const STAGES: [(&str, &str); 22] = [
-    ("count() > ", "how many spans"),
-    ("rate()", "spans a second, over time"),
-    ("count_over_time()", "spans, over time"),
-    ("quantile_over_time(duration, .9)", "a quantile, over time"),
-    ("by(", "groups"),
-    ("select(", "show these fields"),
-    ("avg(", "mean"),
-    ("max(", "greatest"),
-    ("min(", "least"),
-    ("sum(", "sum"),
-    ("quantile(", "a quantile"),
-    ("avg_over_time(", "mean, over time"),
-    ("max_over_time(", "greatest, over time"),
-    ("min_over_time(", "least, over time"),
-    ("sum_over_time(", "sum, over time"),
-    ("histogram_over_time(", "how values are spread, over time"),
-    ("compare({", "what sets these spans apart"),
-    ("order by(", "the spans of each trace in order"),
-    ("first(1)", "the first spans of each trace"),
-    ("last(1)", "the last spans of each trace"),
-    ("coalesce()", "groups together again"),
-    ("{", "a filter of what was found"),
-];
-
 const BEGINNINGS: [(&str, &str); 4] = [
     ("{", "a filter of spans"),
     ("{ status = error }", "spans that failed"),
@@ -127,10 +103,14 @@ const AFTER_ARGUMENT: [(&str, &str); 2] = [(")", "end of the fields"), (",", "an
 /// Words that need nothing of the store.
 pub(super) fn words(asked: &Asked<'_>) -> Vec<Suggestion> {
     use SuggestionKind as K;
+    let stages: Vec<(&str, &str)>;
     let (kind, words): (K, &[(&str, &str)]) = match &asked.place {
         Place::Spanset => (K::Bracket, &BEGINNINGS),
         Place::AfterSpanset => (K::Operator, &SPANSET_OPERATORS),
-        Place::Stage => (K::Function, &STAGES),
+        Place::Stage => {
+            stages = self::stages().collect();
+            (K::Function, &stages)
+        }
         Place::AfterStage { function } => (K::Operator, after(function)),
         Place::Comparison => (K::Operator, &COMPARISONS),
         Place::Connective => (K::Operator, &CONNECTIVES),
@@ -152,11 +132,24 @@ pub(super) fn words(asked: &Asked<'_>) -> Vec<Suggestion> {
     fitting.into_iter().map(suggestion).collect()
 }
 
+/// What may stand after a `|` behind spans.
+fn stages() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_spans = |function: &&Function| {
+        !matches!(
+            function.kind,
+            FunctionKind::SecondStage | FunctionKind::Hints
+        )
+    };
+    let functions = FUNCTIONS.iter().filter(of_spans);
+    functions
+        .map(|function| (function.call, function.meaning))
+        .chain([("{", "a filter of what was found")])
+}
+
 fn after(function: &str) -> &'static [(&'static str, &'static str)] {
-    match function {
-        "count" | "min" | "max" | "avg" | "sum" | "quantile" => &AFTER_AGGREGATE,
-        "rate" | "compare" => &AFTER_METRICS,
-        over_time if over_time.ends_with("_over_time") => &AFTER_METRICS,
+    match Function::named(function).map(|function| function.kind) {
+        Some(FunctionKind::Aggregate) => &AFTER_AGGREGATE,
+        Some(FunctionKind::Metrics) => &AFTER_METRICS,
         _ => &AFTER_STAGE,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use spanlight_traceql::{Token, TokenKind, tokens};
+use spanlight_traceql::{Function, Token, TokenKind, tokens};
 
 use super::COMPARISONS;
 
@@ -54,26 +54,6 @@ impl Asked<'_> {
             .trim_end_matches(['"', '`'])
     }
 }
-
-/// Functions whose arguments are fields.
-const OF_FIELDS: [&str; 16] = [
-    "by",
-    "select",
-    "count",
-    "min",
-    "max",
-    "avg",
-    "sum",
-    "quantile",
-    "min_over_time",
-    "max_over_time",
-    "avg_over_time",
-    "sum_over_time",
-    "quantile_over_time",
-    "histogram_over_time",
-    "order",
-    "rate",
-];
 
 /// The place at a cursor, which is on a character boundary.
 pub(super) fn place(text: &str, cursor: usize) -> Asked<'_> {
@@ -239,14 +219,11 @@ impl<'t> Context<'t> {
     }
 
     fn in_function(&self, function: &str) -> Place {
+        let is_of_fields = Function::named(function).is_some_and(Function::is_of_fields);
         match self.last(0) {
             Some(("(" | ",", _)) if function == "compare" => Place::Spanset,
-            Some(("(" | ",", _)) if OF_FIELDS.contains(&function) => {
-                Place::Field { in_braces: false }
-            }
-            Some((_, TokenKind::Operator)) if OF_FIELDS.contains(&function) => {
-                Place::Field { in_braces: false }
-            }
+            Some(("(" | ",", _)) if is_of_fields => Place::Field { in_braces: false },
+            Some((_, TokenKind::Operator)) if is_of_fields => Place::Field { in_braces: false },
             Some((_, TokenKind::Field)) => Place::AfterArgument,
             _ => Place::Nothing,
         }

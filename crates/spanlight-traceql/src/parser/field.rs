@@ -11,6 +11,7 @@ use crate::{
         Static, Status,
     },
     error::Fault,
+    function::Function,
     lexer::Token,
     suggest,
 };
@@ -234,7 +235,7 @@ impl<'a> Parser<'a> {
         );
         let after = &self.text[self.position.end..];
         Err(
-            if suggest::STAGES.contains(&word) && after.trim_start().starts_with('(') {
+            if Function::named(word).is_some() && after.trim_start().starts_with('(') {
                 fault.hint(format!(
                     "`{word}( )` stands after a `|`: {{ … }} | {word}(…)"
                 ))
