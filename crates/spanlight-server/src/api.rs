@@ -118,7 +118,9 @@ impl App {
         request: KeysRequest,
     ) -> Result<KeysAnswer, QueryError> {
         let answer = self.engine.attribute_keys(request);
-        self.asked("attributes", answer).await
+        let answer = self.asked("attributes", answer).await?;
+        self.partial(&answer.partial);
+        Ok(answer)
     }
 
     /// Which values a field has, when there is a place for one more search.
@@ -127,7 +129,9 @@ impl App {
         request: ValuesRequest,
     ) -> Result<ValuesAnswer, QueryError> {
         let answer = self.engine.attribute_values(request);
-        self.asked("attributes", answer).await
+        let answer = self.asked("attributes", answer).await?;
+        self.partial(&answer.partial);
+        Ok(answer)
     }
 
     /// Answers a statement of SQL, when there is a place for one more search.
@@ -142,6 +146,7 @@ impl App {
         let started = Instant::now();
         // The semaphore is never closed; without a permit the search would only be less bounded.
         let _place = self.searches.acquire().await.ok();
+        let _running = self.metrics.runs(what);
         let answer = answer.await;
         self.metrics.queried(what, started.elapsed());
         answer
@@ -158,6 +163,7 @@ impl App {
     pub(crate) async fn trace(&self, id: TraceId) -> Result<Option<PlacedTrace>, QueryError> {
         let started = Instant::now();
         let mut place = Arc::clone(&self.traces).acquire_owned().await.ok();
+        let _running = self.metrics.runs("trace");
         let mut trace = self.engine.trace(id).await;
         if matches!(trace, Err(QueryError::Memory { .. })) {
             // It may be full of other traces, which are soon written out.

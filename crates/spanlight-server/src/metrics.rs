@@ -11,6 +11,7 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use spanlight_store::Store;
@@ -100,12 +101,23 @@ pub(crate) struct Metrics {
     acknowledgements: Latencies<ByProtocol>,
     http_requests: Count<ByRoute>,
     queries: Latencies<ByQuery>,
+    running_queries: Family<ByQuery, Gauge>,
     partial_answers: Count<ByReasonOnly>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByReasonOnly {
     reason: &'static str,
+}
+
+/// A query that is being answered.
+#[derive(Debug)]
+pub(crate) struct Running(Gauge);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Metrics {
@@ -119,6 +131,7 @@ impl Metrics {
             acknowledgements: Latencies::new_with_constructor(Latency),
             http_requests: Count::default(),
             queries: Latencies::new_with_constructor(Latency),
+            running_queries: Family::default(),
             partial_answers: Count::default(),
         };
         metrics.register();
@@ -166,6 +179,11 @@ impl Metrics {
             "Time that queries took",
             Unit::Seconds,
             self.queries.clone(),
+        );
+        registry.register(
+            "running_queries",
+            "Queries that are being answered",
+            self.running_queries.clone(),
         );
         registry.register(
             "partial_answers",
@@ -219,6 +237,13 @@ impl Metrics {
         self.http_requests
             .get_or_create(&ByRoute { route, code })
             .inc();
+    }
+
+    /// A query is being answered, until what this gives is dropped: with its answer, or because nobody waits for one.
+    pub(crate) fn runs(&self, query: &'static str) -> Running {
+        let gauge = self.running_queries.get_or_create(&ByQuery { query });
+        gauge.inc();
+        Running(gauge.clone())
     }
 
     /// A query was answered.

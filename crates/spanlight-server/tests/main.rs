@@ -8,6 +8,7 @@
 
 mod api;
 mod bad_input;
+mod cancellation;
 mod fixture;
 mod grpc;
 mod lifecycle;
