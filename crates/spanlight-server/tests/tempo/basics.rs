@@ -50,6 +50,30 @@ async fn a_trace_has_the_shapes_of_both_versions() {
     assert!(v2.body.len() > v1.body.len());
 }
 
+/// Grafana sends a range, which may be off; it is a hint of where to look, and nothing has to be looked for here.
+#[tokio::test]
+async fn a_trace_is_found_whole_whatever_range_and_mode_are_given() {
+    let server = Fixture::start().await;
+    server.send(&order(1, START)).await;
+    let id = hex(&trace_id(1));
+    for version in ["traces", "v2/traces"] {
+        let path = format!("/tempo/api/{version}/{id}");
+        let whole = server.get(&path).await.text();
+        for hints in [
+            "start=1&end=2",
+            "start=9&end=1&mode=blocks",
+            "mode=ingesters",
+        ] {
+            let answer = server.get(&format!("{path}?{hints}")).await;
+            assert_eq!(
+                (answer.status, answer.text()),
+                (200, whole.clone()),
+                "{hints}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_trace_is_none_in_one_version_and_empty_in_the_other() {
     let server = Fixture::start().await;
