@@ -2,7 +2,7 @@
 //! consumers. Each event is one trace; the context travels in the event's envelope.
 //!
 //! Some producers are traced themselves, others are not, and then `Validate Event` is the root. Deliveries that
-//! fail are tried again after the queue's visibility timeout; [`delivery`] has that side.
+//! fail are tried again after the queue's visibility timeout; `delivery` has that side.
 
 mod delivery;
 
