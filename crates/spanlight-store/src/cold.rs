@@ -30,6 +30,7 @@ mod select;
 pub(crate) mod source;
 mod starts;
 mod statistics;
+mod stored;
 pub(crate) mod table;
 mod tail;
 mod tail_filter;

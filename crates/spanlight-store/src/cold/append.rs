@@ -258,7 +258,7 @@ impl Input {
         };
         if let Without::Traces(ids) = without
             && let Some(index) = self.footer.traces()
-            && index.groups(&self.fetch, ids.iter())?.get(group) == Some(&false)
+            && index.groups(&self.fetch, ids.iter())?.groups.get(group) == Some(&false)
         {
             return Ok(all);
         }

@@ -30,7 +30,7 @@ use self::page::Zstd;
 use self::values::{Value, Values};
 use self::writer::{Chunk, ChunkWriter};
 use super::schema as table;
-use super::tail_filter;
+use super::{stored, tail_filter};
 
 /// Rows of a page, so that reading one trace reads one small page of each column.
 pub(super) const PAGE_ROWS: usize = 4 << 10;
@@ -173,8 +173,17 @@ impl RowGroupWriter {
                 distinct
                     .iter()
                     .for_each(|value| value.push_plain(&mut bytes));
-                let zstd = Some(&mut self.for_values);
-                writer.pages.push_dictionary(zstd, distinct.len(), &bytes)?;
+                match writer.stride(values) {
+                    Some(stride) => {
+                        let stored = stored::frame(&bytes, stride);
+                        let pages = &mut writer.pages;
+                        pages.push_stored(distinct.len(), bytes.len(), &stored);
+                    }
+                    None => {
+                        let zstd = Some(&mut self.for_values);
+                        writer.pages.push_dictionary(zstd, distinct.len(), &bytes)?;
+                    }
+                }
                 seen = vec![u32::MAX; distinct.len()];
             }
             Values::Direct(_) if values.len() == 0 => encoding = Encoding::PLAIN,

@@ -24,6 +24,7 @@ use super::dictionary;
 use super::fetch::Fetch;
 use super::prune::{self, Durations};
 use super::schema::{META_CATALOGUE, META_FORMAT, META_RUNS, with_dictionaries};
+use super::stored;
 use super::traces::{META_TRACES, TraceIndex};
 use crate::hot::TimeBounds;
 
@@ -110,6 +111,7 @@ pub(crate) struct Group {
 struct Details {
     bloom: Option<Option<Arc<Sbbf>>>,
     dictionary: Option<Option<Arc<StringArray>>>,
+    stored: Option<Option<stored::Place>>,
 }
 
 impl Footer {
@@ -294,6 +296,22 @@ impl Footer {
             details.dictionary = Some(values.clone());
         });
         Ok(values)
+    }
+
+    /// Where the distinct values of a column of a row group lie, if they are stored as they are.
+    pub(crate) fn stored_dictionary(
+        &self,
+        fetch: &Fetch,
+        group: usize,
+        leaf: usize,
+    ) -> Result<Option<stored::Place>, ParquetError> {
+        if let Some(known) = self.details(group, leaf).stored {
+            return Ok(known);
+        }
+        let column = self.metadata.row_group(group).column(leaf);
+        let place = stored::Place::find(fetch, column)?;
+        self.remember(group, leaf, 0, |details| details.stored = Some(place));
+        Ok(place)
     }
 
     fn details(&self, group: usize, leaf: usize) -> Details {

@@ -5,7 +5,7 @@ mod columns;
 mod tests;
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,17 +16,20 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
+use spanlight_model::TraceId;
 
 use self::columns::Columns;
 use super::fetch::Fetch;
 use super::footer::{Footer, Layout, Paged};
 use super::pages::flat::FlatColumn;
+use super::pages::found::CodeSearch;
 use super::pages::index::Places;
 use super::pages::nested::OwnGroup;
 use super::pages::sorted::SortedCodes;
 use super::pages::{self, Distinct};
 use super::prune::StartPage;
 use super::rows::Rows;
+use super::stored::Stored;
 use super::{dictionary, prune, schema as table};
 use crate::hot::TimeBounds;
 use crate::scan::{ScanReport, SkipReason};
@@ -43,6 +46,8 @@ pub(crate) struct GroupReader<'a> {
     pub(crate) footer: &'a Footer,
     pub(crate) fetch: Fetch,
     pub(crate) number: usize,
+    /// Codes of trace ids that may be those that are asked for; none where nobody knows.
+    pub(crate) traces_at: Vec<i32>,
     paged: &'a Paged,
     report: &'a ScanReport,
     /// Dictionaries by leaf: tests need them, and then the rows that passed.
@@ -65,6 +70,7 @@ impl<'a> GroupReader<'a> {
             footer,
             fetch,
             number,
+            traces_at: Vec::new(),
             report,
             distinct: RefCell::default(),
             places: RefCell::default(),
@@ -98,6 +104,36 @@ impl<'a> GroupReader<'a> {
         let known = Arc::clone(&distinct);
         self.distinct.borrow_mut().insert(leaf, known);
         Ok(Some(distinct))
+    }
+
+    /// The dictionary of trace ids, where single ones are read of it: it is stored as it is, and not known yet.
+    fn stored(&self, leaf: usize) -> Result<Option<Stored>, ParquetError> {
+        let is_trace_id = self.footer.leaf(table::TRACE_ID).map(|it| it.0) == Some(leaf);
+        if !is_trace_id || !self.is_own() || self.distinct.borrow().contains_key(&leaf) {
+            return Ok(None);
+        }
+        let (footer, fetch) = (self.footer, &self.fetch);
+        let place = footer.stored_dictionary(fetch, self.number, leaf)?;
+        Ok(place.map(|place| Stored {
+            fetch: fetch.clone(),
+            place,
+        }))
+    }
+
+    /// The distinct values of a column for so many rows, as far as no page of it need be fetched for them.
+    fn known_distinct(
+        &self,
+        leaf: usize,
+        rows: usize,
+    ) -> Result<Option<Arc<Distinct>>, ParquetError> {
+        if let Some(known) = self.distinct.borrow().get(&leaf) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        if rows > FEW_ROWS {
+            return Ok(None);
+        }
+        let stored = self.stored(leaf)?;
+        Ok(stored.map(|stored| Arc::new(Distinct::Stored(stored))))
     }
 
     /// The rows of pages of which this may hold, as far as their times tell.
@@ -168,6 +204,33 @@ impl<'a> GroupReader<'a> {
         column.codes(&rows.ranges()).map(Some)
     }
 
+    /// Those of the chosen rows that have one of so many codes of a column that has nothing else. `None` when the file is not one of
+    /// ours.
+    pub(crate) fn rows_of_code(
+        &self,
+        root: usize,
+        leaf: usize,
+        code: usize,
+        distinct: usize,
+        rows: &Rows,
+    ) -> Result<Option<Rows>, ParquetError> {
+        if !self.is_own() || self.places(leaf)?.is_empty() {
+            return Ok(None);
+        }
+        // Codes are told without what they stand for.
+        let group = self.fetched_for(&[root], rows, 0)?;
+        let code = u32::try_from(code)?;
+        let mut search = CodeSearch::new(group.pages(leaf));
+        let mut chosen = rows.ranges();
+        if rows.is_all()
+            && let Some(first) = chosen.first_mut()
+        {
+            first.start = search.first_row(code, distinct)?;
+        }
+        let found = search.rows_of(code, &chosen)?;
+        Ok(found.map(|found| rows.intersection(&Rows::of_ranges(self.spans(), &found))))
+    }
+
     /// The rows that have some codes of a column whose codes grow from row to row. `None` when that is not known.
     pub(crate) fn rows_of_codes(
         &self,
@@ -179,10 +242,14 @@ impl<'a> GroupReader<'a> {
         if !self.is_own() || is_optional || self.places(leaf)?.is_empty() {
             return Ok(None);
         }
-        let Some(distinct) = self.distinct(leaf)? else {
+        let distinct = match self.known_distinct(leaf, 0)? {
+            Some(known) => Some(known),
+            None => self.distinct(leaf)?,
+        };
+        let Some(distinct) = distinct else {
             return Ok(None);
         };
-        let group = self.fetched(&[root], &Rows::all(self.spans()))?;
+        let group = self.fetched_for(&[root], &Rows::all(self.spans()), 0)?;
         let mut sorted = SortedCodes::new(group.pages(leaf), distinct.len());
         let mut ranges = Vec::new();
         for code in codes {
@@ -265,7 +332,7 @@ impl<'a> GroupReader<'a> {
                 }
                 None => {
                     let leaf = self.leaves(root).start;
-                    let known = self.distinct.borrow().get(&leaf).cloned();
+                    let known = self.known_distinct(leaf, rows.count())?;
                     let kind = field.data_type().clone();
                     let column = FlatColumn::new(group.pages(leaf), kind, known);
                     columns.push_flat(field, column);
@@ -275,8 +342,49 @@ impl<'a> GroupReader<'a> {
         Ok(Box::new(columns))
     }
 
+    /// The rows of those of these traces that are where they may be, which are in order; `None` where that is not known,
+    /// or is not so.
+    pub(crate) fn rows_of_traces(
+        &self,
+        root: usize,
+        leaf: usize,
+        traces: &BTreeSet<TraceId>,
+    ) -> Result<Option<Rows>, ParquetError> {
+        if self.traces_at.is_empty() {
+            return Ok(None);
+        }
+        let Some(stored) = self.stored(leaf)? else {
+            return Ok(None);
+        };
+        let is_there = |code: &i32| (*code as usize) < stored.len();
+        if !self.traces_at.iter().all(is_there) {
+            return Ok(None);
+        }
+        let picked = stored.pick(&self.traces_at)?;
+        let is_wanted = |code: &i32| {
+            let id = picked.get(*code).try_into().map(TraceId);
+            id.is_ok_and(|id| traces.contains(&id))
+        };
+        // Hashes of other traces may be equal, but seldom are: then all ids are looked at.
+        if !picked.codes.iter().all(is_wanted) {
+            return Ok(None);
+        }
+        let codes = picked.codes.iter().map(|code| *code as usize);
+        self.rows_of_codes(root, leaf, codes)
+    }
+
     /// The row group with the pages of these columns that have the chosen rows.
     fn fetched(&self, roots: &[usize], rows: &Rows) -> Result<OwnGroup, ParquetError> {
+        self.fetched_for(roots, rows, rows.count())
+    }
+
+    /// The same for those who want the values of so many rows.
+    fn fetched_for(
+        &self,
+        roots: &[usize],
+        rows: &Rows,
+        values: usize,
+    ) -> Result<OwnGroup, ParquetError> {
         let chosen = rows.ranges();
         let mut ranges = Vec::new();
         let mut all_places = HashMap::new();
@@ -288,8 +396,8 @@ impl<'a> GroupReader<'a> {
                 let (start, length) = self.column(leaf).byte_range();
                 let end = start.saturating_add(length);
                 self.report.pages.read(places.len() as u64);
-                let knows_dictionary = self.distinct.borrow().contains_key(&leaf);
-                ranges.push(match knows_dictionary && !places.is_empty() {
+                let is_known = self.known_distinct(leaf, values)?.is_some();
+                ranges.push(match is_known && !places.is_empty() {
                     true => places.bytes(0).start..end,
                     false => start..end,
                 });
@@ -299,7 +407,7 @@ impl<'a> GroupReader<'a> {
                 self.report.pages.read(read as u64);
                 let skipped = places.len() - read;
                 self.report.pages.skip(SkipReason::NoRows, skipped as u64);
-                if !self.distinct.borrow().contains_key(&leaf) {
+                if self.known_distinct(leaf, values)?.is_none() {
                     ranges.extend(dictionary::range(self.column(leaf)));
                 }
             }

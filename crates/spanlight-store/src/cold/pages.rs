@@ -8,6 +8,7 @@ mod bits;
 mod decompress;
 mod encodings;
 pub(crate) mod flat;
+pub(crate) mod found;
 mod header;
 pub(crate) mod index;
 pub(crate) mod lists;
@@ -67,6 +68,14 @@ impl ColumnPages {
         let bytes = self.fetch.get_bytes(range.start, length)?;
         open(&bytes, self.column(), Kind::Data)
     }
+}
+
+/// What the first bytes of a dictionary's page say: how many values there are, their bytes, how many these are on the
+/// disk, and what lies behind the header. `None` for anything else.
+pub(crate) fn dictionary_header(head: &[u8]) -> Option<(usize, usize, usize, &[u8])> {
+    let (header, rest) = Header::parse(head).ok()?;
+    let is_it = header.kind == Kind::Dictionary;
+    is_it.then_some((header.slots, header.uncompressed, header.compressed, rest))
 }
 
 /// The page of a column's dictionary, if there is one.

@@ -25,6 +25,7 @@ use super::rows::Rows;
 use super::schema as table;
 use super::source::{DataSource, LocalFiles};
 use super::starts::{self, Starts};
+use super::traces::Said;
 use super::{dictionary, prune, select, traces};
 use crate::disk::Disk;
 use crate::error::ReadError;
@@ -64,8 +65,8 @@ struct OpenFile {
     footer: Arc<Footer>,
     condition: Option<Condition>,
     request: Arc<ScanRequest>,
-    /// For each row group whether it may have a trace that is asked for; as far as the file has an index.
-    has_traces: Option<Vec<bool>>,
+    /// Where the traces may be that are asked for, as far as the file has an index.
+    has_traces: Option<Said>,
     report: Arc<ScanReport>,
     unreadable: Arc<Unreadable>,
 }
@@ -94,10 +95,10 @@ impl FileReader {
         let source = Arc::clone(&self.source);
         let fetch = Fetch::new(source, Arc::clone(file), Arc::clone(report));
         let has_traces = self.has_traces(&fetch, request);
-        if let Some(groups) = &has_traces
-            && !groups.contains(&true)
+        if let Some(said) = &has_traces
+            && !said.is_any()
         {
-            traces::count_without(file, groups, report);
+            traces::count_without(file, said, report);
             self.footers.trim();
             return Ok(Vec::new());
         }
@@ -171,7 +172,7 @@ impl OpenFile {
         let has_traces = self
             .has_traces
             .as_ref()
-            .and_then(|groups| groups.get(group));
+            .and_then(|said| said.groups.get(group));
         if has_traces == Some(&false) {
             return Ok(Some(SkipReason::Bloom));
         }
@@ -308,7 +309,10 @@ impl Part {
     ) -> Result<(), ParquetError> {
         let file = &self.file;
         let report = &file.report;
-        let group = GroupReader::new(&file.footer, file.fetch.clone(), self.group, report)?;
+        let mut group = GroupReader::new(&file.footer, file.fetch.clone(), self.group, report)?;
+        if let Some(said) = &file.has_traces {
+            group.traces_at = said.codes_in(self.group);
+        }
         let whole = match &self.starts {
             Some(starts) => group.pages_where(|times| times.may_start_in(starts))?,
             None => Rows::all(group.spans()),

@@ -16,7 +16,7 @@ use super::pages::Distinct;
 use super::prune::{self, resource_may_pass};
 use super::rows::Rows;
 use super::tail;
-use crate::scan::{Predicate, SkipReason};
+use crate::scan::{Literal, Predicate, SkipReason};
 
 /// So many traces are looked up one by one: of more, reading all of their rows' codes costs no more.
 const FEW_TRACES: usize = 16;
@@ -162,6 +162,12 @@ impl Selector<'_, '_> {
     fn test_codes(&mut self, test: &ColumnTest, rows: &Rows) -> Result<Rows, ParquetError> {
         let group = self.group;
         let null_passes = matches!(&test.kind, TestKind::Value(value) if value.null_passes);
+        if let TestKind::Traces(ids) = &test.kind
+            && group.traces_at.len() <= FEW_TRACES
+            && let Some(found) = group.rows_of_traces(test.root, test.leaf, ids)?
+        {
+            return Ok(rows.intersection(&found));
+        }
         let verdicts = verdicts(group, test)?;
         if verdicts.count_set_bits() == 0 && !null_passes {
             self.reason = SkipReason::Dictionary;
@@ -172,6 +178,14 @@ impl Selector<'_, '_> {
             if let Some(found) = group.rows_of_codes(test.root, test.leaf, codes)? {
                 return Ok(rows.intersection(&found));
             }
+        }
+        if verdicts.count_set_bits() == 1
+            && !null_passes
+            && let Some(code) = verdicts.set_indices().next()
+            && let Some(found) =
+                group.rows_of_code(test.root, test.leaf, code, verdicts.len(), rows)?
+        {
+            return Ok(found);
         }
         let passed = match group.codes(test.root, test.leaf, rows)? {
             Some(codes) => by_code(&codes, &verdicts, null_passes),
@@ -312,6 +326,16 @@ fn verdicts(group: &GroupReader<'_>, test: &ColumnTest) -> Result<BooleanBuffer,
         return Ok(BooleanBuffer::collect_bool(values.len(), |code| {
             wanted.contains(values.get(code))
         }));
+    }
+    if let TestKind::Value(value) = &test.kind
+        && let Some(literals) = value.predicate.literals()
+    {
+        let is_one = |value: &[u8]| {
+            let mut literals = literals.iter();
+            literals.any(|it| matches!(it, Literal::String(text) if text.as_bytes() == value))
+        };
+        let passes = |code| is_one(values.get(code));
+        return Ok(BooleanBuffer::collect_bool(values.len(), passes));
     }
     Ok(texts_pass(test, &values.to_texts()?))
 }

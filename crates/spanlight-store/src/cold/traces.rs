@@ -1,5 +1,5 @@
-//! Which row groups of a file may have a trace: an index in the file, of which a look-up needs the file's last bytes and
-//! one small block, and no footer. `cold/TABLE.md` describes it.
+//! Which row groups of a file may have a trace, and where in the row group's dictionary its id is: an index in the file, of
+//! which a look-up needs the file's last bytes and one small block, and no footer. `cold/TABLE.md` describes it.
 //!
 //! It is a hint beside the Bloom filters, made from the trace ids and checked by checksums of its own. A file without
 //! one, or with one that is damaged, is read as if there were none.
@@ -36,13 +36,13 @@ const BLOCKS_MAX: usize = 512;
 const COUNT: usize = 2;
 const CHECKSUM: usize = 4;
 /// Bytes of an entry, at most.
-const ENTRY_MAX: usize = 10;
+const ENTRY_MAX: usize = 15;
 
 /// An index that is being made.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
-    /// Hashes of trace ids, each with its row group.
-    entries: Vec<(u32, u32)>,
+    /// Hashes of trace ids, each with its row group and how many other traces come before it there.
+    entries: Vec<(u32, u32, u32)>,
     groups: u32,
 }
 
@@ -51,11 +51,12 @@ impl Gathering {
     pub(crate) fn push_group<'a>(&mut self, ids: impl Iterator<Item = &'a [u8]>) {
         let group = self.groups;
         self.groups += 1;
-        let mut last = None;
+        let (mut last, mut code) = (None, 0);
         for id in ids {
             if last != Some(id) {
-                self.entries.push((crc32c(id), group));
+                self.entries.push((crc32c(id), group, code));
                 last = Some(id);
+                code += 1;
             }
         }
     }
@@ -81,19 +82,25 @@ impl Gathering {
             write!(firsts, "{first:08x}").ok();
         }
         let text = format!(
-            "at={start} bytes={} groups={} bits={bits} block={block} firsts={firsts}",
+            "at={start} bytes={} groups={} bits={bits} block={block} shift={} firsts={firsts}",
             bytes.len(),
-            self.groups
+            self.groups,
+            self.shift()
         );
         let sum = crc32c(text.as_bytes());
         (bytes, format!("crc={sum:08x} {text}"))
+    }
+
+    /// Bits of the number of a row group.
+    fn shift(&self) -> u32 {
+        u32::BITS - self.groups.saturating_sub(1).leading_zeros()
     }
 
     /// The blocks without their checksums, each with the first hash in it.
     fn blocks(&self, bits: u32, bytes_max: usize) -> Vec<(u32, Vec<u8>)> {
         let mut blocks: Vec<(u32, Vec<u8>)> = Vec::new();
         let mut last = 0;
-        for &(hash, group) in &self.entries {
+        for &(hash, group, code) in &self.entries {
             let hash = hash >> (32 - bits);
             let fits = |(_, block): &(u32, Vec<u8>)| {
                 block.len() + ENTRY_MAX + CHECKSUM <= bytes_max && block[..COUNT] != [0xff; COUNT]
@@ -104,7 +111,8 @@ impl Gathering {
             }
             if let Some((_, block)) = blocks.last_mut() {
                 let gap = u64::from(hash - last);
-                push_varint(gap * u64::from(self.groups) + u64::from(group), block);
+                push_varint(gap << self.shift() | u64::from(group), block);
+                push_varint(u64::from(code), block);
                 let count = u16::from_le_bytes([block[0], block[1]]) + 1;
                 block[..COUNT].copy_from_slice(&count.to_le_bytes());
                 last = hash;
@@ -122,6 +130,55 @@ fn push_varint(mut number: u64, bytes: &mut Vec<u8>) {
     bytes.push(number as u8);
 }
 
+/// What stands for a trace in a block.
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    /// One number: a gap times so many row groups, and a row group.
+    Group(u64),
+    /// A gap with so many bits for the row group, and the code of the trace.
+    Code(u32),
+}
+
+impl Entry {
+    /// Takes the next one off the front: gap, row group, code.
+    #[inline]
+    fn take(self, entries: &mut &[u8]) -> Option<(u64, usize, Option<u32>)> {
+        let first = take_varint(entries)?;
+        Some(match self {
+            Self::Group(groups) => (first / groups, (first % groups) as usize, None),
+            Self::Code(shift) => {
+                let code = take_varint(entries)?;
+                let group = first & ((1 << shift) - 1);
+                (first >> shift, group as usize, u32::try_from(code).ok())
+            }
+        })
+    }
+}
+
+/// What the index says of some traces.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// For each row group whether it may have any of them.
+    pub(crate) groups: Vec<bool>,
+    /// Row groups and codes that may be those of the traces; none where the index does not know codes.
+    codes: Vec<(usize, u32)>,
+}
+
+impl Said {
+    /// Whether any row group may have any of the traces.
+    pub(crate) fn is_any(&self) -> bool {
+        self.groups.contains(&true)
+    }
+
+    /// The codes in a row group that may be those of the traces.
+    pub(crate) fn codes_in(&self, group: usize) -> Vec<i32> {
+        let codes = self.codes.iter().filter(|(of, _)| *of == group);
+        codes
+            .filter_map(|(_, code)| i32::try_from(*code).ok())
+            .collect()
+    }
+}
+
 /// The index of a file, as far as it was read.
 #[derive(Debug)]
 pub(crate) struct TraceIndex {
@@ -131,6 +188,7 @@ pub(crate) struct TraceIndex {
     pub(crate) groups: usize,
     bits: u32,
     block: u64,
+    entry: Entry,
     firsts: Vec<u32>,
     /// Entries of blocks, their checksums checked.
     blocks: Vec<OnceLock<Bytes>>,
@@ -163,7 +221,14 @@ impl TraceIndex {
         let groups: usize = part("groups")?.parse().ok()?;
         let bits: u32 = part("bits")?.parse().ok()?;
         let block: u64 = part("block")?.parse().ok()?;
-        let firsts = part("firsts")?.as_bytes().chunks(8).map(|digits| {
+        let mut rest = parts.next()?;
+        let mut entry = Entry::Group(groups as u64);
+        if let Some(shift) = rest.strip_prefix("shift=") {
+            entry = Entry::Code(shift.parse().ok().filter(|shift| *shift <= 32)?);
+            rest = parts.next()?;
+        }
+        let firsts = rest.strip_prefix("firsts=")?.as_bytes();
+        let firsts = firsts.chunks(8).map(|digits| {
             let digits = std::str::from_utf8(digits).ok()?;
             u32::from_str_radix(digits, 16).ok()
         });
@@ -178,6 +243,7 @@ impl TraceIndex {
             groups,
             bits,
             block,
+            entry,
             blocks: firsts.iter().map(|_| OnceLock::new()).collect(),
             kept: AtomicUsize::new(firsts.len() * (size_of::<OnceLock<Bytes>>() + 4)),
             firsts,
@@ -195,19 +261,22 @@ impl TraceIndex {
         self.kept.load(Ordering::Relaxed)
     }
 
-    /// For each row group whether it may have any of these traces, as far as that is known without reading.
-    pub(crate) fn known<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) -> Option<Vec<bool>> {
-        let mut groups = vec![false; self.groups];
+    /// Where any of these traces may be, as far as that is known without reading.
+    pub(crate) fn known<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) -> Option<Said> {
+        let mut said = Said {
+            groups: vec![false; self.groups],
+            codes: Vec::new(),
+        };
         for id in ids {
             let hash = self.hash(id);
             for number in self.blocks_of(hash) {
-                self.look(number, self.blocks[number].get()?, hash, &mut groups);
+                self.look(number, self.blocks[number].get()?, hash, &mut said);
             }
         }
-        Some(groups)
+        Some(said)
     }
 
-    /// For each row group whether it may have any of these traces. Reads what is missing, all at once.
+    /// Where any of these traces may be. Reads what is missing, all at once.
     ///
     /// # Errors
     /// When it cannot be read, or is damaged.
@@ -215,7 +284,7 @@ impl TraceIndex {
         &self,
         fetch: &Fetch,
         ids: impl Iterator<Item = &'a TraceId> + Clone,
-    ) -> Result<Vec<bool>, ParquetError> {
+    ) -> Result<Said, ParquetError> {
         let wanted = ids.clone().flat_map(|id| self.blocks_of(self.hash(id)));
         let mut missing: Vec<usize> = wanted
             .filter(|number| self.blocks[*number].get().is_none())
@@ -228,7 +297,7 @@ impl TraceIndex {
             for (number, range) in missing.into_iter().zip(ranges) {
                 let length = usize::try_from(range.end - range.start)?;
                 let bytes = fetch.get_bytes(range.start, length)?;
-                let block = checked(&bytes).ok_or_else(|| self.damaged(number))?;
+                let block = self.checked(&bytes).ok_or_else(|| self.damaged(number))?;
                 self.kept.fetch_add(block.len(), Ordering::Relaxed);
                 // Of two that read it at once, either is right.
                 self.blocks[number].set(block).ok();
@@ -255,21 +324,34 @@ impl TraceIndex {
         self.start.saturating_add(start)..self.start.saturating_add(end)
     }
 
-    fn look(&self, number: usize, mut entries: &[u8], hash: u32, groups: &mut [bool]) {
-        let of = self.groups as u64;
+    fn look(&self, number: usize, mut entries: &[u8], hash: u32, said: &mut Said) {
         let wanted = u64::from(hash);
         let mut at = u64::from(self.firsts[number]);
-        while let Some(entry) = take_varint(&mut entries) {
-            at = at.saturating_add(entry / of);
+        while let Some((gap, group, code)) = self.entry.take(&mut entries) {
+            at = at.saturating_add(gap);
             if at > wanted {
                 return;
             }
             if at == wanted
-                && let Some(group) = groups.get_mut((entry % of) as usize)
+                && let Some(has) = said.groups.get_mut(group)
             {
-                *group = true;
+                *has = true;
+                said.codes.extend(code.map(|code| (group, code)));
             }
         }
+    }
+
+    /// The entries of a block whose checksum is right; a copy, so that what was read with it can go.
+    fn checked(&self, block: &[u8]) -> Option<Bytes> {
+        let (count, _) = block.split_first_chunk::<COUNT>()?;
+        let mut rest = &block[COUNT..];
+        for _ in 0..u16::from_le_bytes(*count) {
+            self.entry.take(&mut rest)?;
+        }
+        let end = block.len() - rest.len();
+        let (sum, _) = rest.split_first_chunk::<CHECKSUM>()?;
+        let is_right = crc32c(&block[..end]) == u32::from_le_bytes(*sum);
+        is_right.then(|| Bytes::copy_from_slice(&block[COUNT..end]))
     }
 
     fn damaged(&self, number: usize) -> ParquetError {
@@ -277,17 +359,4 @@ impl TraceIndex {
         let at = self.range(number).start;
         ParquetError::General(format!("the index of traces is damaged at byte {at}"))
     }
-}
-
-/// The entries of a block whose checksum is right; a copy, so that what was read with it can go.
-fn checked(block: &[u8]) -> Option<Bytes> {
-    let (count, _) = block.split_first_chunk::<COUNT>()?;
-    let mut rest = &block[COUNT..];
-    for _ in 0..u16::from_le_bytes(*count) {
-        take_varint(&mut rest)?;
-    }
-    let end = block.len() - rest.len();
-    let (sum, _) = rest.split_first_chunk::<CHECKSUM>()?;
-    let is_right = crc32c(&block[..end]) == u32::from_le_bytes(*sum);
-    is_right.then(|| Bytes::copy_from_slice(&block[COUNT..end]))
 }

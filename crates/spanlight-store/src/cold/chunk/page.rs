@@ -90,9 +90,15 @@ impl Pages {
             Some(zstd) => &zstd.compress(bytes)?,
             None => bytes,
         };
+        self.push_stored(values, bytes.len(), compressed);
+        Ok(())
+    }
+
+    /// The same of bytes that are already as they are to be on the disk.
+    pub(super) fn push_stored(&mut self, values: usize, length: usize, compressed: &[u8]) {
         let mut header = Header::new(
             PageType::DICTIONARY_PAGE,
-            bytes.len(),
+            length,
             compressed.len(),
             crc32fast::hash(compressed),
         );
@@ -103,14 +109,13 @@ impl Pages {
         let header = header.finish();
         self.bytes.extend_from_slice(&header);
         self.bytes.extend_from_slice(compressed);
-        self.uncompressed += header.len() + bytes.len();
+        self.uncompressed += header.len() + length;
         self.dictionary_bytes = Some(self.bytes.len());
         self.encodings.push(PageEncodingStats {
             page_type: PageType::DICTIONARY_PAGE,
             encoding: Encoding::PLAIN,
             count: 1,
         });
-        Ok(())
     }
 
     pub(super) fn push_data(

@@ -160,6 +160,23 @@ impl<'a> ChunkWriter<'a> {
         }
     }
 
+    /// Bytes of each value of a dictionary that is stored as it is: trace ids hardly compress, and are read one by one.
+    pub(super) fn stride<T: Value>(&self, values: &Values<T>) -> Option<usize> {
+        let Values::Coded { distinct, .. } = values else {
+            return None;
+        };
+        if self.path() != table::TRACE_ID {
+            return None;
+        }
+        let mut lengths = distinct.iter().map(|value| {
+            let mut plain = Vec::with_capacity(20);
+            value.push_plain(&mut plain);
+            plain.len()
+        });
+        let first = lengths.next()?;
+        lengths.all(|length| length == first).then_some(first)
+    }
+
     /// The Bloom filter of a chunk, if it is to have one.
     pub(super) fn filter<T: Value>(
         &self,

@@ -282,6 +282,71 @@ fn traces_are_found_where_their_rows_are() {
 }
 
 #[test]
+fn traces_are_found_by_what_is_said_of_them_be_it_right_or_wrong() {
+    let both = &FILES[1];
+    let (leaf, root) = both.own.0.leaf("trace_id").unwrap();
+    let mut own = both.own();
+    assert!(own.stored(leaf).unwrap().is_some());
+    let all = Rows::all(own.spans());
+    let column = all_of(both.theirs().rows(&[root], &all, all.count()).unwrap());
+    let ids = column[0].column(0).as_binary::<i32>();
+    let mut distinct: Vec<TraceId> = Vec::new();
+    for id in ids.iter().flatten() {
+        let id = TraceId(id.try_into().unwrap());
+        if distinct.last() != Some(&id) {
+            distinct.push(id);
+        }
+    }
+    for (wanted, said) in [
+        (0, 0),
+        (700, 700),
+        (1_300, 1_300),
+        (700, 701),
+        (700, 1_000_000),
+    ] {
+        let id = distinct[wanted];
+        own.traces_at = vec![said];
+        let known = own.rows_of_traces(root, leaf, &[id].into()).unwrap();
+        assert_eq!(known.is_some(), wanted == said as usize, "{said}");
+        let rows = (0..ids.len()).filter(|row| ids.value(*row) == id.0);
+        let found = rows_of_traces(&own, [id]).ranges();
+        assert_eq!(
+            found.into_iter().flatten().collect::<Vec<_>>(),
+            rows.collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn codes_are_found_where_they_are() {
+    let both = &FILES[0];
+    let own = both.own();
+    let choices = [
+        Rows::all(own.spans()),
+        rows_of(&[(90, 4_100), (3_000, 5)], own.spans()),
+    ];
+    for name in [
+        "name",
+        "trace_id",
+        "span_always",
+        "span_stretch_like",
+        "span_half_like",
+    ] {
+        let (leaf, root) = own.footer.leaf(name).unwrap();
+        let distinct = own.distinct(leaf).unwrap().unwrap().len();
+        for rows in &choices {
+            let codes = own.codes(root, leaf, rows).unwrap().unwrap();
+            for code in (0..distinct).step_by(1 + distinct / 7) {
+                let has = codes.iter().map(|it| it == Some(code as i32));
+                let expected = rows.narrowed(&has.collect()).ranges();
+                let found = own.rows_of_code(root, leaf, code, distinct, rows).unwrap();
+                assert_eq!(found.unwrap().ranges(), expected, "{code} of {name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_kind_of_column_is_there() {
     let (footer, _) = &FILES[0].own;
     let names: Vec<&str> = footer

@@ -203,10 +203,14 @@ impl FlatColumn {
     ) -> Result<ArrayRef, ParquetError> {
         let values = match self.distinct.as_deref() {
             Some(Distinct::Texts(values)) => values,
-            // Nothing but nulls.
+            // Nothing but nulls, or nothing that is there already.
             _ => &Values::default(),
         };
-        let texts = if codes.len() * SPARSE < values.len() {
+        let texts = if let Some(Distinct::Stored(stored)) = self.distinct.as_deref() {
+            let used = renumber(&mut codes, nulls.as_ref());
+            let (offsets, bytes) = stored.pick(&used)?.values.parts();
+            texts(kind, offsets, bytes, None)?
+        } else if codes.len() * SPARSE < values.len() {
             let used = renumber(&mut codes, nulls.as_ref());
             let (offsets, bytes) = values.gather(&used);
             texts(kind, offsets, bytes, None)?
@@ -318,13 +322,21 @@ impl Lane {
                     push_texts(bytes, offsets, validity, rows, |at| texts.get(at))?;
                 }
             }
-            (Self::Texts { bytes, offsets }, PageValues::Codes(codes)) => {
-                let Some(Distinct::Texts(values)) = distinct else {
-                    return Err(damaged("a page lacks its dictionary"));
-                };
-                let text = |at: usize| values.get(codes[at] as usize);
-                push_texts(bytes, offsets, validity, rows, text)?;
-            }
+            (Self::Texts { bytes, offsets }, PageValues::Codes(codes)) => match distinct {
+                Some(Distinct::Texts(values)) => {
+                    let text = |at: usize| values.get(codes[at] as usize);
+                    push_texts(bytes, offsets, validity, rows, text)?;
+                }
+                Some(Distinct::Stored(stored)) => {
+                    let picked = match validity {
+                        Validity::All => stored.pick(&codes[rows.clone()])?,
+                        _ => stored.pick(codes)?,
+                    };
+                    let text = |at: usize| picked.get(codes[at]);
+                    push_texts(bytes, offsets, validity, rows, text)?;
+                }
+                _ => return Err(damaged("a page lacks its dictionary")),
+            },
             (Self::Truths(target), PageValues::Truths(truths)) => match validity {
                 Validity::All => target.append_buffer(&truths.slice(rows.start, rows.len())),
                 Validity::None => target.append_n(rows.len(), false),

@@ -11,11 +11,14 @@ use super::encodings::{
 };
 use super::{Page, damaged};
 use crate::cold::dictionary::Values;
+use crate::cold::stored::Stored;
 
 /// The distinct values of a column.
 #[derive(Debug)]
 pub(crate) enum Distinct {
     Texts(Values),
+    /// Texts that are read one by one.
+    Stored(Stored),
     Longs(Vec<i64>),
     Ints(Vec<i32>),
 }
@@ -35,6 +38,7 @@ impl Distinct {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Texts(values) => values.len(),
+            Self::Stored(values) => values.len(),
             Self::Longs(values) => values.len(),
             Self::Ints(values) => values.len(),
         }
@@ -118,7 +122,7 @@ fn coded(codes: Vec<i32>, distinct: &Distinct) -> PageValues {
         Distinct::Ints(values) => {
             PageValues::Ints(codes.iter().map(|&code| values[code as usize]).collect())
         }
-        Distinct::Texts(_) => PageValues::Codes(codes),
+        Distinct::Texts(_) | Distinct::Stored(_) => PageValues::Codes(codes),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parquet::errors::ParquetError;
 use spanlight_model::TraceId;
 
+use super::Said;
 use crate::cold::ColdFile;
 use crate::cold::fetch::Fetch;
 use crate::cold::read::FileReader;
@@ -18,14 +19,14 @@ impl FileReader {
         request: &ScanRequest,
         report: &ScanReport,
     ) -> bool {
-        let groups = request.trace_ids.as_ref().and_then(|ids| {
+        let said = request.trace_ids.as_ref().and_then(|ids| {
             let index = self.footers.find_traces(&file.path)?;
             index.known(ids.iter())
         });
-        let Some(groups) = groups.filter(|groups| !groups.contains(&true)) else {
+        let Some(said) = said.filter(|said| !said.is_any()) else {
             return false;
         };
-        count_without(file, &groups, report);
+        count_without(file, &said, report);
         true
     }
 
@@ -44,31 +45,31 @@ impl FileReader {
         };
         let mut lacking = 0;
         for trace in traces {
-            let groups = index.groups(&fetch, std::iter::once(trace))?;
-            lacking += u64::from(!groups.contains(&true));
+            let said = index.groups(&fetch, std::iter::once(trace))?;
+            lacking += u64::from(!said.is_any());
         }
         Ok(lacking)
     }
 
-    /// For each row group whether it may have a trace that is asked for; `None` where no index says it.
-    pub(crate) fn has_traces(&self, fetch: &Fetch, request: &ScanRequest) -> Option<Vec<bool>> {
+    /// Where the traces may be that are asked for; `None` where no index says it.
+    pub(crate) fn has_traces(&self, fetch: &Fetch, request: &ScanRequest) -> Option<Said> {
         let ids = request.trace_ids.as_ref()?;
         let index = self.footers.traces(fetch)?;
-        let groups = index.groups(fetch, ids.iter());
-        if let Err(error) = &groups
+        let said = index.groups(fetch, ids.iter());
+        if let Err(error) = &said
             && index.is_damaged()
         {
             // The rest of the file says all that it does, more slowly.
             let file = fetch.file().label();
             tracing::warn!(file, %error, "a data file is read without its index of traces");
         }
-        groups.ok()
+        said.ok()
     }
 }
 
 /// Counts a file as left out by its index of traces.
-pub(crate) fn count_without(file: &ColdFile, groups: &[bool], report: &ScanReport) {
-    let count = groups.len() as u64;
+pub(crate) fn count_without(file: &ColdFile, said: &Said, report: &ScanReport) {
+    let count = said.groups.len() as u64;
     report.row_groups.consider(count);
     report.row_groups.skip(SkipReason::Bloom, count);
     report.bytes.skip(SkipReason::Bloom, file.bytes);
