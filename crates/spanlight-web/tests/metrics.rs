@@ -134,6 +134,10 @@ fn comparisons_show_first_what_differs_most() {
     /cart
     25.0 %
     75.0 %
+    span.coupon
+    WINTER
+    0.0 %
+    5.0 %
     "#);
     assert!(document.contains("%7C+%7B+span.http.route+%3D+%22%2Fpay%22+%7D"));
 }

@@ -149,7 +149,13 @@ pub(crate) fn comparison() -> SearchPage {
     let side = |side: &str, value: Option<AnyValue>| {
         vec![("__meta_type", label(side)), ("span.http.route", value)]
     };
+    // What few spans have, all of them on one side.
+    let rare = |side: &str, value: Option<AnyValue>| {
+        vec![("__meta_type", label(side)), ("span.coupon", value)]
+    };
     let labels = vec![
+        rare("baseline", label("WINTER")),
+        rare("baseline_total", None),
         side("selection", label("/pay")),
         side("selection", label("/cart")),
         side("selection_total", None),
@@ -157,7 +163,7 @@ pub(crate) fn comparison() -> SearchPage {
         side("baseline", label("/pay")),
         side("baseline_total", None),
     ];
-    let counts = [30.0, 10.0, 40.0, 150.0, 50.0, 200.0];
+    let counts = [10.0, 10.0, 30.0, 10.0, 40.0, 150.0, 50.0, 200.0];
     metrics(
         "{ kind = server } | compare({ status = error })",
         labels,

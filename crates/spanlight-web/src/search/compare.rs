@@ -18,10 +18,7 @@ const ROWS_MAX: usize = 100;
 const SIDE: &str = "__meta_type";
 const ERROR: &str = "__meta_error";
 
-/// How no value is written among the others.
-const NO_VALUE: &str = "None";
-
-/// A value of an attribute, and its share of the spans that have the attribute, on both sides.
+/// A value of an attribute, and the share of spans that have it, on both sides.
 struct Compared<'r> {
     series: &'r MetricsSeries,
     key: &'r str,
@@ -38,7 +35,7 @@ pub(super) fn is_comparison(results: &MetricsResults) -> bool {
 pub(super) fn comparison(page: &SearchPage, results: &MetricsResults) -> Markup {
     let rows = compared(results);
     html! {
-        p.chart-more { "Of the spans that have the attribute, the share with this value. What differs most comes first." }
+        p.chart-more { "The share of spans on each side that have the value. What differs most comes first." }
         div.table-frame {
             table.series.comparison {
                 caption.visually-hidden { "Selected spans and the rest, by the values of their attributes" }
@@ -112,13 +109,16 @@ fn compared(results: &MetricsResults) -> Vec<Compared<'_>> {
             values.insert((key, text), (series, value));
         }
     }
-    let share = |side: &str, key: &str, text: &str| {
-        let found = |side: &str, text: &str| sums.get(&(side, key, text.to_owned())).copied();
-        let total = found(&format!("{side}_total"), NO_VALUE).unwrap_or(0.0);
-        match total > 0.0 {
-            true => found(side, text).unwrap_or(0.0) / total,
-            false => 0.0,
-        }
+    // Of all spans, not of those that have the attribute: an attribute that few have makes no difference. Each span has
+    // a name, so that what has the most values has as many as there are spans.
+    let spans = |side: &str| {
+        let totals = sums.iter().filter(|(it, _)| it.0 == side);
+        totals.map(|(_, sum)| *sum).fold(0.0, f64::max)
+    };
+    let (selected, others) = (spans("selection_total"), spans("baseline_total"));
+    let share = |side: &str, spans: f64, key: &str, text: &str| {
+        let found = sums.get(&(side, key, text.to_owned())).copied();
+        found.map_or(0.0, |found| found / spans.max(found))
     };
     let mut rows: Vec<Compared<'_>> = values
         .into_iter()
@@ -126,8 +126,8 @@ fn compared(results: &MetricsResults) -> Vec<Compared<'_>> {
             series,
             key,
             value,
-            selection: share("selection", key, &text),
-            baseline: share("baseline", key, &text),
+            selection: share("selection", selected, key, &text),
+            baseline: share("baseline", others, key, &text),
         })
         .collect();
     let difference = |row: &Compared<'_>| (row.selection - row.baseline).abs();
