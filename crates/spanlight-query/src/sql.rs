@@ -133,7 +133,10 @@ impl SqlScope {
         let fault = |error| self.fault(SqlFault::of(&error, text, &known));
         let context = session::open(&self.memory, &statement, &attributes, &reading).await;
         let context = context.map_err(fault)?;
-        let plan = session::plan(&context, statement).await.map_err(fault)?;
+        let plan = session::plan(&context, statement).await.map_err(|error| {
+            let fault = SqlFault::of(&error, text, &known);
+            self.fault(fault.suggest(&session::functions(&context)))
+        })?;
         let rows_max = request.rows_max.min(self.limits.sql_rows_max);
         let rows = self.rows(&context, plan, rows_max);
         let (schema, batches, memory, cut) = rows.await.map_err(fault)?;

@@ -1,6 +1,7 @@
 //! Statements of SQL, over spans in memory, in the table, and in both at once.
 
 mod hostile;
+mod pushing;
 mod views;
 
 use datafusion::arrow::util::pretty::pretty_format_batches;
@@ -57,6 +58,16 @@ pub(crate) async fn check(spans: &str, statement: &str) -> String {
     }
     assert_eq!(rows(&both.engine, statement).await, expected, "twice");
     expected
+}
+
+/// The scans of a plan, each on a line.
+pub(crate) async fn scans(engine: &QueryEngine, statement: &str) -> String {
+    let plan = rows(engine, &format!("EXPLAIN {statement}")).await;
+    let lines = plan
+        .lines()
+        .filter_map(|line| line.split_once("ViewScan: "));
+    let lines = lines.map(|(_, line)| format!("  {}\n", line.trim_end_matches([' ', '|'])));
+    lines.collect()
 }
 
 /// What is wrong with a statement, where, and what to do.

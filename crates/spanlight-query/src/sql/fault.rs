@@ -36,6 +36,9 @@ pub enum SqlFaultKind {
     Internal,
 }
 
+const MISSING: &str = "there is no ";
+const FUNCTION: &str = "function";
+
 /// A place in a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlPosition {
@@ -85,6 +88,20 @@ impl SqlFault {
             fault = fault.at(text, range_of(text, span.start, span.end));
         }
         fault
+    }
+
+    /// Suggests one of these functions, where one is missing.
+    pub(super) fn suggest(self, functions: &[String]) -> Self {
+        let name = self.message.strip_prefix(MISSING);
+        let name = name.and_then(|it| it.strip_prefix(FUNCTION)).map(str::trim);
+        let functions = functions.iter().map(String::as_str);
+        match name.and_then(|name| nearest(name, functions)) {
+            Some(nearest) => {
+                let hint = format!("did you mean {nearest}?");
+                self.hint(hint)
+            }
+            None => self,
+        }
     }
 
     fn of_root(error: &DataFusionError, text: &str, known: &[String]) -> Self {
@@ -240,28 +257,20 @@ fn human(message: &str) -> String {
     }
 }
 
-/// The same, with what it suggests apart.
+/// The same. What the planner suggests in place of a function is another one each time.
 fn planned(message: &str) -> SqlFault {
-    let (message, hint) = match message.split_once("Did you mean '") {
-        Some((message, hint)) => (message, hint.split('\'').next()),
-        None => (message, None),
-    };
-    let mut message = human(message);
+    let message = human(message.split("Did you mean '").next().unwrap_or(message));
     for (before, what) in [
         ("table '", "table"),
         ("table function '", "table function"),
-        ("invalid function '", "function"),
+        ("invalid function '", FUNCTION),
     ] {
         if let Some((name, _)) = message
             .strip_prefix(before)
             .and_then(|it| it.split_once('\''))
         {
-            message = format!("there is no {what} {name}");
+            return SqlFault::bad(format!("{MISSING}{what} {name}"));
         }
     }
-    let fault = SqlFault::bad(message);
-    match hint {
-        Some(hint) => fault.hint(format!("did you mean {hint}?")),
-        None => fault,
-    }
+    SqlFault::bad(message)
 }

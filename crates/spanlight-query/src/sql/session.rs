@@ -1,5 +1,6 @@
 //! What a statement may use: the views, functions that neither read files nor make much of little, and memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::Result;
@@ -54,7 +55,7 @@ pub(super) async fn open(
         let view = View::new(kind, attributes, reading);
         context.register_table(kind.name(), Arc::new(view))?;
     }
-    if statement.mentions_services {
+    if statement.may_name_services {
         let services = context.sql(SERVICES).await?.into_view();
         context.register_table("services", services)?;
     }
@@ -76,6 +77,8 @@ fn state(memory: &Arc<dyn MemoryPool>) -> Result<SessionState> {
     options.execution.time_zone = Some(UTC.to_owned());
     options.sql_parser.collect_spans = true;
     options.sql_parser.map_string_types_to_utf8view = false;
+    // It fails for `x IS NOT TRUE` in an aggregate, of which the physical plan does not know that it is never null.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // The views know nothing of their sizes.
     options.execution.collect_statistics = false;
     let mut builder = SessionStateBuilder::new()
@@ -92,6 +95,16 @@ fn state(memory: &Arc<dyn MemoryPool>) -> Result<SessionState> {
     *builder.table_factories() = None;
     *builder.file_formats() = None;
     Ok(builder.build())
+}
+
+/// The names of all functions, in their order.
+pub(super) fn functions(context: &SessionContext) -> Vec<String> {
+    let state = context.state();
+    let scalar = state.scalar_functions().keys();
+    let others = state.aggregate_functions().keys();
+    let all = scalar.chain(others).chain(state.window_functions().keys());
+    let all: BTreeSet<String> = all.cloned().collect();
+    all.into_iter().collect()
 }
 
 /// Plans a statement that reads.

@@ -14,8 +14,9 @@ use crate::attributes::AttributeScope;
 
 /// The longest statement.
 const BYTES_MAX: usize = 64 << 10;
-/// Words, names and operators, lists of values not counted: what is chained is a tree as deep as it is long.
-const PARTS_MAX: usize = 3_000;
+/// Words, names and operators, lists of values not counted: what is chained is a tree as deep as it is long, and the
+/// planner takes time by the square of that.
+const PARTS_MAX: usize = 1_000;
 /// Levels of parentheses and subqueries.
 const DEPTH_MAX: usize = 50;
 /// Tables that may be named, each mention counted: what is joined with itself through names grows exponentially.
@@ -27,8 +28,8 @@ pub(super) struct Statement {
     pub(super) parsed: ParsedStatement,
     /// What is quoted and begins like an attribute: where it is first.
     pub(super) names: BTreeMap<AttributeName, Range<usize>>,
-    /// Whether the word is in it, in whatever meaning.
-    pub(super) mentions_services: bool,
+    /// Whether the view may be named in it, or all views be listed: most statements need not have it planned.
+    pub(super) may_name_services: bool,
 }
 
 /// A name such as `span.http.route`.
@@ -88,12 +89,13 @@ impl Statement {
             ));
         }
         let mut names = BTreeMap::new();
-        let mut mentions_services = false;
+        let mut may_name_services = false;
         for token in &tokens {
             let Token::Word(word) = &token.token else {
                 continue;
             };
-            mentions_services |= word.value.eq_ignore_ascii_case("services");
+            let is = |name: &&str| word.value.eq_ignore_ascii_case(name);
+            may_name_services |= ["services", "tables", "information_schema"].iter().any(is);
             if word.quote_style.is_some()
                 && let Some(name) = AttributeName::of(&word.value)
             {
@@ -103,7 +105,7 @@ impl Statement {
         Ok(Self {
             parsed: parse(text)?,
             names,
-            mentions_services,
+            may_name_services,
         })
     }
 }

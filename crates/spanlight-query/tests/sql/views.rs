@@ -1,7 +1,7 @@
 //! What the views have.
 
 use crate::cases::load;
-use crate::sql::{ask, check, fault};
+use crate::sql::{ask, check, fault, rows};
 
 const SHOP: &str = r#"
 trace 1
@@ -184,7 +184,6 @@ async fn faults_say_what_is_wrong_and_where() {
     SELECT nme(name) FROM spans
     => there is no function nme
     at 1:8 nme
-    hint: did you mean nvl?
 
     SELECT 'x
     => Unterminated string literal
@@ -220,4 +219,143 @@ async fn faults_say_what_is_wrong_and_where() {
     "#);
     let twice = ask(&loaded.engine, "SELECT 1").await.unwrap();
     assert_eq!(twice.batches.len(), 1);
+}
+
+const EVENTS: &str = r#"
+trace 1
+  order 0+400 @shop event:exception@3{exception.type="E" n=1} event:retry@5{n="two"}
+    pay 10+200 @bank link:2/1{why="batch"} link:3/1 scope:lib/1.0{lang="rust"} state:"ot=th:8"
+---
+trace 2
+  send 0+1 @shop event:exception@0{exception.type="F"}
+"#;
+
+#[tokio::test]
+async fn events_and_links_have_rows_of_their_own() {
+    insta::assert_snapshot!(check(EVENTS, "SELECT span_name, time, name, attributes, \"event.exception.type\", \"event.n\" FROM events ORDER BY trace_id, time").await, @r#"
+    +-----------+--------------------------+-----------+------------------------------+----------------------+---------+
+    | span_name | time                     | name      | attributes                   | event.exception.type | event.n |
+    +-----------+--------------------------+-----------+------------------------------+----------------------+---------+
+    | order     | 2023-11-14T22:13:20.003Z | exception | {"exception.type":"E","n":1} | E                    | 1       |
+    | order     | 2023-11-14T22:13:20.005Z | retry     | {"n":"two"}                  |                      | two     |
+    | send      | 2023-11-14T22:13:20Z     | exception | {"exception.type":"F"}       | F                    |         |
+    +-----------+--------------------------+-----------+------------------------------+----------------------+---------+
+    "#);
+    insta::assert_snapshot!(check(EVENTS, "SELECT span_name, linked_trace_id, linked_span_id, \"link.why\", attributes FROM links ORDER BY linked_trace_id").await, @r#"
+    +-----------+----------------------------------+------------------+----------+-----------------+
+    | span_name | linked_trace_id                  | linked_span_id   | link.why | attributes      |
+    +-----------+----------------------------------+------------------+----------+-----------------+
+    | pay       | 00000000000000000000000000000002 | 0000000000000001 | batch    | {"why":"batch"} |
+    | pay       | 00000000000000000000000000000003 | 0000000000000001 |          | {}              |
+    +-----------+----------------------------------+------------------+----------+-----------------+
+    "#);
+    insta::assert_snapshot!(check(EVENTS, "SELECT count(*) FROM events").await, @r"
+    +----------+
+    | count(*) |
+    +----------+
+    | 3        |
+    +----------+
+    ");
+    insta::assert_snapshot!(check(EVENTS, "SELECT s.name, e.name, s.event_count, s.link_count FROM spans s LEFT JOIN events e ON s.trace_id = e.trace_id AND s.span_id = e.span_id ORDER BY 1, 2").await, @r"
+    +-------+-----------+-------------+------------+
+    | name  | name      | event_count | link_count |
+    +-------+-----------+-------------+------------+
+    | order | exception | 2           | 0          |
+    | order | retry     | 2           | 0          |
+    | pay   |           | 0           | 2          |
+    | send  | exception | 1           | 0          |
+    +-------+-----------+-------------+------------+
+    ");
+    insta::assert_snapshot!(check(EVENTS, "SELECT name, scope_name, scope_version, \"instrumentation.lang\", trace_state FROM spans ORDER BY trace_id, name").await, @r"
+    +-------+------------+---------------+----------------------+-------------+
+    | name  | scope_name | scope_version | instrumentation.lang | trace_state |
+    +-------+------------+---------------+----------------------+-------------+
+    | order |            |               |                      |             |
+    | pay   | lib        | 1.0           | rust                 | ot=th:8     |
+    | send  |            |               |                      |             |
+    +-------+------------+---------------+----------------------+-------------+
+    ");
+}
+
+#[tokio::test]
+async fn values_that_are_no_scalars_are_text() {
+    let spans = "trace 1\n  a 0+1 .list=[1,\"x\",null,bytes,map] .bytes=bytes .map=map .null=null .big=9223372036854775807 .nan=NaN";
+    insta::assert_snapshot!(check(spans, r#"SELECT "span.list", "span.bytes", "span.map", "span.null", "span.big", "span.nan", attributes FROM spans"#).await, @r#"
+    +-----------------------------+------------+----------+-----------+---------------------+----------+---------------------------------------------------------------------------------------------------------------------+
+    | span.list                   | span.bytes | span.map | span.null | span.big            | span.nan | attributes                                                                                                          |
+    +-----------------------------+------------+----------+-----------+---------------------+----------+---------------------------------------------------------------------------------------------------------------------+
+    | [1,"x",null,"AQI=",{"k":1}] | AQI=       | {"k":1}  |           | 9223372036854775807 | NaN      | {"big":9223372036854775807,"bytes":"AQI=","list":[1,"x",null,"AQI=",{"k":1}],"map":{"k":1},"nan":"NaN","null":null} |
+    +-----------------------------+------------+----------+-----------+---------------------+----------+---------------------------------------------------------------------------------------------------------------------+
+    "#);
+}
+
+#[tokio::test]
+async fn a_later_record_of_a_span_takes_the_place_of_the_earlier() {
+    let spans = "trace 1\n  early 0+1 @shop .n=1 id:5 event:e@0{x=1}\n---\ntrace 1\n  late 0+7 @shop .n=2 id:5";
+    insta::assert_snapshot!(check(spans, "SELECT name, duration_ns, \"span.n\", event_count FROM spans").await, @r"
+    +------+-------------+--------+-------------+
+    | name | duration_ns | span.n | event_count |
+    +------+-------------+--------+-------------+
+    | late | 7000000     | 2      | 0           |
+    +------+-------------+--------+-------------+
+    ");
+    insta::assert_snapshot!(check(spans, "SELECT count(*) FROM events").await, @r"
+    +----------+
+    | count(*) |
+    +----------+
+    | 0        |
+    +----------+
+    ");
+    insta::assert_snapshot!(check(spans, "SELECT root_name, span_count FROM traces").await, @r"
+    +-----------+------------+
+    | root_name | span_count |
+    +-----------+------------+
+    | late      | 1          |
+    +-----------+------------+
+    ");
+    insta::assert_snapshot!(check(spans, "SELECT count(*) FROM spans WHERE name = 'early'").await, @r"
+    +----------+
+    | count(*) |
+    +----------+
+    | 0        |
+    +----------+
+    ");
+}
+
+#[tokio::test]
+async fn the_views_describe_themselves() {
+    let loaded = load(SHOP).await;
+    let tables =
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
+    insta::assert_snapshot!(rows(&loaded.engine, tables).await, @r"
+    +------------+
+    | table_name |
+    +------------+
+    | events     |
+    | links      |
+    | services   |
+    | spans      |
+    | traces     |
+    +------------+
+    ");
+    insta::assert_snapshot!(rows(&loaded.engine, "DESCRIBE traces").await, @r#"
+    +--------------+----------------------+-------------+
+    | column_name  | data_type            | is_nullable |
+    +--------------+----------------------+-------------+
+    | trace_id     | Utf8                 | NO          |
+    | root_service | Utf8                 | YES         |
+    | root_name    | Utf8                 | YES         |
+    | start_time   | Timestamp(ns, "UTC") | NO          |
+    | end_time     | Timestamp(ns, "UTC") | NO          |
+    | duration_ns  | Int64                | NO          |
+    | span_count   | Int64                | NO          |
+    | error_count  | Int64                | NO          |
+    | cold_start   | Boolean              | NO          |
+    | services     | List(Utf8)           | NO          |
+    +--------------+----------------------+-------------+
+    "#);
+    let shown = rows(&loaded.engine, "SHOW TABLES").await;
+    for view in ["spans", "traces", "events", "links", "services"] {
+        assert!(shown.contains(&format!("| {view} ")), "{shown}");
+    }
 }
