@@ -6,6 +6,7 @@
 
 mod answer;
 mod attributes;
+mod background;
 mod candidates;
 mod completion;
 mod cursor;

@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use spanlight_model::SpanBatch;
 use spanlight_store::{Partition, ReadError};
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use crate::background;
 use crate::error::QueryError;
 use crate::load::MemoryFull;
 use crate::scan::ScanReport;
@@ -92,17 +95,20 @@ pub(crate) async fn pass<W: Worker>(
         dropped: AtomicBool::new(false),
     });
     let waiting = Waiting(Arc::clone(&work));
-    let mut running = JoinSet::new();
+    let mut running = FuturesUnordered::new();
     for worker in workers {
-        let work = Arc::clone(&work);
-        running.spawn_blocking(move || work.run(worker));
+        let (work, (done, ended)) = (Arc::clone(&work), oneshot::channel());
+        // Nobody may wait any more.
+        let run = move || drop(done.send(work.run(worker)));
+        background::spawn(run).map_err(|error| QueryError::Internal(error.to_string()))?;
+        running.push(ended);
     }
     let (mut done, mut stopped) = (Vec::new(), None);
     loop {
-        match timeout_at(deadline + PATIENCE, running.join_next()).await {
+        match timeout_at(deadline + PATIENCE, running.next()).await {
             Ok(Some(worker)) => {
-                let (worker, why) =
-                    worker.map_err(|error| QueryError::Internal(error.to_string()))?;
+                let broken_off = |_| QueryError::Internal("a worker broke off".to_owned());
+                let (worker, why) = worker.map_err(broken_off)?;
                 stopped = stopped.or(why);
                 done.push(worker);
             }

@@ -3,11 +3,12 @@
 //! What cannot be read is no error of the plan: it is noted in the [`ScanReport`], and the rest goes on.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
@@ -16,16 +17,24 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
     ReplaceChildrenOptions, SendableRecordBatchStream,
 };
-use futures::{StreamExt as _, stream};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt as _};
 use spanlight_model::{SpanBatch, schema};
 use spanlight_store::{Partition, ReadError};
+use tokio::sync::mpsc;
 
 use crate::answer::Inspected;
+use crate::background;
 use crate::limits::PartialReason;
 use crate::load::unreadable;
 
 /// Rows of one step of a stream, so that no step keeps a thread long.
 const ROWS_AT_ONCE: usize = 16_384;
+
+/// Whoever looks at so many spans at once may wait for those who are quickly done.
+const LONG_SPANS: usize = 4 << 20;
+/// Batches that wait to be looked at.
+const BATCHES_AHEAD: usize = 2;
 
 /// What scans of one search have read, and what they could not.
 #[derive(Debug, Default)]
@@ -91,6 +100,7 @@ pub(crate) struct SpanScanExec {
     /// By output partition; taken when it is executed.
     partitions: Mutex<Vec<Vec<Partition>>>,
     names: Vec<String>,
+    is_long: bool,
     report: Arc<ScanReport>,
     properties: Arc<PlanProperties>,
 }
@@ -103,6 +113,8 @@ impl SpanScanExec {
         report: Arc<ScanReport>,
     ) -> Self {
         let names = partitions.iter().map(Partition::describe).collect();
+        let spans = partitions.iter().map(Partition::span_count_upper_bound);
+        let is_long = spans.sum::<usize>() > LONG_SPANS;
         let outputs = parallel.clamp(1, partitions.len().max(1));
         let mut dealt: Vec<Vec<Partition>> = (0..outputs).map(|_| Vec::new()).collect();
         for (at, partition) in partitions.into_iter().enumerate() {
@@ -117,6 +129,7 @@ impl SpanScanExec {
         Self {
             partitions: Mutex::new(dealt),
             names,
+            is_long,
             report,
             properties: Arc::new(properties.with_scheduling_type(SchedulingType::NonCooperative)),
         }
@@ -172,13 +185,10 @@ impl ExecutionPlan for SpanScanExec {
             .map(std::mem::take)
             .ok_or_else(|| internal_datafusion_err!("no partition {partition} to scan"))?;
         let report = Arc::clone(&self.report);
-        let batches = stream::iter(partitions).flat_map(move |partition| {
-            report.opened();
-            let (name, report) = (partition.describe(), Arc::clone(&report));
-            partition
-                .stream()
-                .filter_map(move |read| futures::future::ready(report.note(&name, read)))
-        });
+        let batches = match self.is_long {
+            true => in_background(partitions, report)?,
+            false => one_by_one(partitions, report).boxed(),
+        };
         let slices = batches.flat_map(|batch| {
             let rows = batch.num_spans();
             stream::iter((0..rows).step_by(ROWS_AT_ONCE)).map(move |from| {
@@ -191,6 +201,52 @@ impl ExecutionPlan for SpanScanExec {
             slices,
         )))
     }
+}
+
+/// Reads each partition when the one before was looked at.
+fn one_by_one(
+    partitions: Vec<Partition>,
+    report: Arc<ScanReport>,
+) -> impl Stream<Item = SpanBatch> {
+    stream::iter(partitions).flat_map(move |partition| {
+        report.opened();
+        let (name, report) = (partition.describe(), Arc::clone(&report));
+        partition
+            .stream()
+            .filter_map(move |read| futures::future::ready(report.note(&name, read)))
+    })
+}
+
+/// Reads all on a thread that gives way to others, until nobody looks any more.
+fn in_background(
+    partitions: Vec<Partition>,
+    report: Arc<ScanReport>,
+) -> Result<BoxStream<'static, SpanBatch>> {
+    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+    let read = move || {
+        for partition in partitions {
+            report.opened();
+            let name = partition.describe();
+            let mut is_left = false;
+            partition.read(|read| {
+                let batch = report.note(&name, read);
+                is_left = batch.is_some_and(|batch| sender.blocking_send(batch).is_err());
+                match is_left {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
+            if is_left || sender.is_closed() {
+                return;
+            }
+        }
+    };
+    background::spawn(read).map_err(DataFusionError::IoError)?;
+    let next = |mut receiver: mpsc::Receiver<SpanBatch>| async move {
+        let batch = receiver.recv().await?;
+        Some((batch, receiver))
+    };
+    Ok(stream::unfold(receiver, next).boxed())
 }
 
 impl DisplayAs for SpanScanExec {

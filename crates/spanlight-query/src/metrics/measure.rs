@@ -1,8 +1,7 @@
 //! What is measured of the spans of each cell, and how it becomes a number.
 //!
-//! Quantiles are exact: a cell keeps every value, four bytes for durations below four seconds, and the rank is found
-//! by counting leading bits, not by sorting. Where memory is short, values are only counted ([`values`]), and a second
-//! pass keeps those alone that can have the rank.
+//! Quantiles are exact: a cell keeps the values that may have the rank, four bytes for durations below four seconds, and
+//! counts the others ([`values`]). Where those that have it were not kept, a second pass keeps them alone.
 
 mod values;
 
@@ -27,7 +26,8 @@ pub(crate) enum Cells {
     /// How many spans, of which each may stand for several.
     Counts(Vec<f64>),
     Totals(Vec<Total>),
-    Values(Vec<CellValues>),
+    /// For these quantiles.
+    Values(Box<[f64]>, Vec<CellValues>),
     /// Only what is sought, of values that were counted before.
     Sought(Arc<Sought>, Vec<CellValues>),
 }
@@ -65,7 +65,9 @@ impl Cells {
         match measure {
             Measure::Count | Measure::Rate => Self::Counts(Vec::new()),
             Measure::OverTime { .. } => Self::Totals(Vec::new()),
-            Measure::Quantiles { .. } => Self::Values(Vec::new()),
+            Measure::Quantiles { quantiles, .. } => {
+                Self::Values(quantiles.as_slice().into(), Vec::new())
+            }
         }
     }
 
@@ -73,7 +75,7 @@ impl Cells {
         match self {
             Self::Counts(counts) => counts.resize(cells, 0.0),
             Self::Totals(totals) => totals.resize(cells, Total::default()),
-            Self::Values(values) | Self::Sought(_, values) => {
+            Self::Values(_, values) | Self::Sought(_, values) => {
                 values.resize_with(cells, CellValues::default);
             }
         }
@@ -94,7 +96,9 @@ impl Cells {
             (Self::Counts(counts), _) => {
                 in_cells.for_each(|(row, cell)| counts[cell as usize] += weights.at(row));
             }
-            (Self::Values(values), Some(slot)) if is_duration(bound, slot) && weights.are_one() => {
+            (Self::Values(_, values), Some(slot))
+                if is_duration(bound, slot) && weights.are_one() =>
+            {
                 let starts = bound.columns.start_times.values();
                 let ends = bound.columns.end_times.values();
                 for (row, cell) in in_cells {
@@ -125,7 +129,7 @@ impl Cells {
             Self::Counts(counts) => counts[cell] += weight,
             _ if number.is_nan() => {}
             Self::Totals(totals) => totals[cell].add(number, weight),
-            Self::Values(values) => values[cell].push(sample, weight),
+            Self::Values(_, values) => values[cell].push(sample, weight),
             Self::Sought(sought, values) => {
                 if sought.has(cell, sample) {
                     values[cell].push(sample, weight);
@@ -151,16 +155,20 @@ impl Cells {
         }
     }
 
-    /// Takes memory for these cells and for `other` bytes. Where there is not enough, values are only counted.
+    /// Takes memory for these cells and for `other` bytes, after letting go of values that hardly have a rank. Where
+    /// there is not enough, values are only counted.
     pub(crate) fn fit(
         &mut self,
         memory: &MemoryReservation,
         other: usize,
     ) -> Result<(), MemoryFull> {
+        if let Self::Values(quantiles, values) = self {
+            values.iter_mut().for_each(|cell| cell.focus(quantiles));
+        }
         if memory.try_resize(self.byte_size() + other).is_ok() {
             return Ok(());
         }
-        if let Self::Values(values) = self {
+        if let Self::Values(_, values) = self {
             values.iter_mut().for_each(CellValues::condense);
         }
         let bytes = self.byte_size() + other;
@@ -171,7 +179,7 @@ impl Cells {
         match self {
             Self::Counts(counts) => counts.capacity() * size_of::<f64>(),
             Self::Totals(totals) => totals.capacity() * size_of::<Total>(),
-            Self::Values(values) | Self::Sought(_, values) => {
+            Self::Values(_, values) | Self::Sought(_, values) => {
                 let cells = values.iter().map(CellValues::byte_size).sum::<usize>();
                 cells + values.capacity() * size_of::<CellValues>()
             }
@@ -234,7 +242,7 @@ pub(crate) struct Parts {
 impl Merged {
     pub(crate) fn new(measure: &Measure) -> Self {
         match Cells::new(measure) {
-            Cells::Values(_) => Self::Values(Vec::new()),
+            Cells::Values(..) => Self::Values(Vec::new()),
             cells => Self::Folded(cells),
         }
     }
@@ -250,7 +258,7 @@ impl Merged {
     pub(crate) fn add(&mut self, cells: Cells, to: impl Fn(usize) -> usize) {
         match (self, cells) {
             (Self::Folded(all), cells) => all.merge(cells, to),
-            (Self::Values(all), Cells::Values(values)) => {
+            (Self::Values(all), Cells::Values(_, values)) => {
                 for (cell, values) in values.into_iter().enumerate() {
                     all[to(cell)].workers.push(values);
                 }
@@ -272,19 +280,14 @@ impl Merged {
         }
     }
 
-    /// What a second pass must keep, where values were only counted.
+    /// What a second pass must keep, where values that have a rank were only counted.
     pub(crate) fn sought(&mut self, measure: &Measure) -> Option<Sought> {
         match (self, measure) {
             (Self::Values(all), Measure::Quantiles { quantiles, .. }) => {
-                let is_counted = |parts: &Parts| parts.workers.iter().any(CellValues::is_counted);
-                if !all.iter().any(is_counted) {
-                    return None;
-                }
-                let cells = all.iter_mut().map(|parts| match is_counted(parts) {
-                    true => parts.seek(quantiles),
-                    false => Box::default(),
-                });
-                Some(Sought::new(cells.collect()))
+                let cells = all.iter_mut().map(|parts| parts.seek(quantiles));
+                let cells: Vec<_> = cells.collect();
+                let is_needed = cells.iter().any(|buckets| !buckets.is_empty());
+                is_needed.then(|| Sought::new(cells))
             }
             _ => None,
         }
@@ -321,22 +324,27 @@ impl Merged {
 }
 
 impl Parts {
-    /// Counts all values of the workers, and says in which buckets the quantiles lie.
+    /// The buckets that the quantiles lie in, where not all of their values are here; the workers' are only counted then.
     fn seek(&mut self, quantiles: &[f64]) -> Box<[u32]> {
+        if !self.workers.iter().any(CellValues::is_counted) {
+            return Box::default();
+        }
+        let parts = || self.workers.iter().chain([&self.single]);
+        let buckets = values::buckets_of(parts(), quantiles);
+        if values::know(parts(), &buckets) {
+            return Box::default();
+        }
         self.workers.iter_mut().for_each(CellValues::condense);
-        let parts = self.workers.iter().chain([&self.single]);
-        values::buckets_of(parts, quantiles)
+        buckets
     }
 
     /// The key of the value at this quantile.
     fn key(&self, quantile: f64) -> Option<u64> {
-        if self.workers.iter().any(CellValues::is_counted) {
-            let counted = self.workers.iter().chain([&self.single]);
-            let known = self.sought.iter().chain([&self.single]);
-            return values::sought_quantile(counted, known, quantile);
-        }
         let parts: Vec<&CellValues> = self.workers.iter().chain([&self.single]).collect();
-        quantile_of(&parts, quantile)
+        match self.workers.iter().any(CellValues::is_counted) {
+            true => values::counted_quantile(&parts, self.sought.iter(), quantile),
+            false => quantile_of(&parts, quantile),
+        }
     }
 }
 

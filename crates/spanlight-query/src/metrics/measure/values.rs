@@ -1,12 +1,21 @@
 //! The values of a cell, and the value of a rank among them.
 //!
-//! Values that take too much memory are counted instead, in buckets of a thirty-second of their size. The counts say in
-//! which bucket a rank lies; a second pass over the spans keeps the values of that bucket alone ([`Sought`]).
+//! Of many values only those are kept that may have the rank: the first of them say about where it lies. The others are
+//! counted, in buckets of a thirty-second of their size. The counts say in which bucket the rank lies in the end. Where
+//! its values were not kept, as others came later than came first, or memory is short, a second pass over the spans
+//! keeps the values of that bucket alone ([`Sought`]).
 
-use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::Sample;
 use crate::quantile::rank_of;
+
+/// So many values of a cell are kept whatever they are, to tell where a rank lies.
+const SAMPLE: usize = 4_096;
+/// The part of all values beside a rank that is kept at least: those that come later may differ a little.
+const MARGIN: f64 = 0.015;
+/// How many standard deviations of what a sample says are kept.
+const DEVIATIONS: f64 = 5.0;
 
 /// Values of a cell. What is measured is either a duration or a number, the same for all cells of an answer.
 #[derive(Debug, Default)]
@@ -19,21 +28,28 @@ pub(crate) struct CellValues {
     weighted: Vec<(u64, f64)>,
     /// Numbers differ from durations in how their keys are dealt to buckets.
     are_numbers: bool,
-    /// Values that are not kept: how many are in each bucket, from this one on.
-    first_bucket: u32,
-    counts: Vec<f64>,
+    /// The buckets whose values are kept; `None` for all.
+    kept: Option<Box<[RangeInclusive<u32>]>>,
+    /// How many values are kept before fewer of them are.
+    crowd: usize,
+    /// Values that are not kept.
+    counts: Counts,
 }
 
 impl CellValues {
     pub(crate) fn push(&mut self, sample: Sample, weight: f64) {
-        let is_number = matches!(sample, Sample::Number(_));
         let key = match sample {
             Sample::Duration(nanos) if weight == 1.0 => return self.push_duration(nanos),
             Sample::Duration(nanos) => nanos,
-            Sample::Number(number) if !number.is_nan() => key_of_number(number),
+            Sample::Number(number) if !number.is_nan() => {
+                self.are_numbers = true;
+                key_of_number(number)
+            }
             _ => return,
         };
-        self.are_numbers |= is_number;
+        if !self.keeps(key, weight) {
+            return;
+        }
         match weight == 1.0 {
             true => self.long.push(key),
             false => self.weighted.push((key, weight)),
@@ -41,74 +57,181 @@ impl CellValues {
     }
 
     pub(crate) fn push_duration(&mut self, nanos: u64) {
+        if !self.keeps(nanos, 1.0) {
+            return;
+        }
         match u32::try_from(nanos) {
             Ok(short) => self.short.push(short),
             Err(_) => self.long.push(nanos),
         }
     }
 
+    /// Whether a value is to be kept; otherwise it was counted.
+    fn keeps(&mut self, key: u64, weight: f64) -> bool {
+        let Some(kept) = &self.kept else {
+            return true;
+        };
+        let bucket = bucket_of(key, self.are_numbers);
+        let is_kept = kept.iter().any(|buckets| buckets.contains(&bucket));
+        if !is_kept {
+            self.counts.add(bucket, weight);
+        }
+        is_kept
+    }
+
     pub(crate) fn byte_size(&self) -> usize {
         self.short.capacity() * size_of::<u32>()
-            + (self.long.capacity() + self.counts.capacity()) * size_of::<u64>()
+            + self.long.capacity() * size_of::<u64>()
             + self.weighted.capacity() * size_of::<(u64, f64)>()
+            + self.counts.list.capacity() * size_of::<f64>()
+    }
+
+    /// Where many values are kept, lets go of those that hardly have one of the ranks.
+    pub(crate) fn focus(&mut self, quantiles: &[f64]) {
+        let count = self.short.len() + self.long.len() + self.weighted.len();
+        if count <= self.crowd.max(SAMPLE) {
+            return;
+        }
+        let counts = Counts::of(std::iter::once(&*self));
+        let near = quantiles
+            .iter()
+            .filter_map(|quantile| counts.near(*quantile));
+        self.keep_only(near.collect());
+        let left = self.short.len() + self.long.len() + self.weighted.len();
+        self.crowd = 2 * left.max(SAMPLE);
     }
 
     /// Counts the values, and lets go of them.
     pub(crate) fn condense(&mut self) {
+        self.keep_only(Box::default());
+    }
+
+    /// Of the values that are kept, keeps those of these buckets. Others are not kept from here on.
+    fn keep_only(&mut self, buckets: Box<[RangeInclusive<u32>]>) {
         let (short, long) = (
             std::mem::take(&mut self.short),
             std::mem::take(&mut self.long),
         );
         let weighted = std::mem::take(&mut self.weighted);
-        for (key, weight) in keys(&short, &long, &weighted) {
-            let bucket = bucket_of(key, self.are_numbers);
-            self.count(bucket, weight);
+        // What was let go of before is not there to be kept.
+        let kept = match &self.kept {
+            None => buckets,
+            Some(before) => overlaps(before, &buckets),
+        };
+        self.kept = Some(kept);
+        for key in short {
+            self.push_duration(u64::from(key));
+        }
+        for key in long {
+            if self.keeps(key, 1.0) {
+                self.long.push(key);
+            }
+        }
+        for (key, weight) in weighted {
+            if self.keeps(key, weight) {
+                self.weighted.push((key, weight));
+            }
         }
     }
 
     /// Whether values are not kept.
     pub(crate) fn is_counted(&self) -> bool {
-        !self.counts.is_empty()
+        !self.counts.list.is_empty()
     }
 
-    fn count(&mut self, bucket: u32, weight: f64) {
-        if self.counts.is_empty() {
-            self.first_bucket = bucket;
-        }
-        if bucket < self.first_bucket {
-            let missing = (self.first_bucket - bucket) as usize;
-            self.counts.splice(0..0, std::iter::repeat_n(0.0, missing));
-            self.first_bucket = bucket;
-        }
-        let at = (bucket - self.first_bucket) as usize;
-        if at >= self.counts.len() {
-            self.counts.resize(at + 1, 0.0);
-        }
-        self.counts[at] += weight;
-    }
-
-    /// How many values are in which buckets.
-    fn buckets(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
-        let counted = (self.first_bucket..).zip(self.counts.iter().copied());
-        let bucket = |(key, weight)| (bucket_of(key, self.are_numbers), weight);
-        let kept = self.keys().map(bucket);
-        counted.filter(|(_, count)| *count > 0.0).chain(kept)
+    /// Whether all values of this bucket are kept.
+    fn knows(&self, bucket: u32) -> bool {
+        let kept = self.kept.as_ref();
+        kept.is_none_or(|kept| kept.iter().any(|buckets| buckets.contains(&bucket)))
     }
 
     /// Each with its weight.
     fn keys(&self) -> impl Iterator<Item = (u64, f64)> + '_ {
-        keys(&self.short, &self.long, &self.weighted)
+        let short = self.short.iter().map(|&key| (u64::from(key), 1.0));
+        let long = self.long.iter().map(|&key| (key, 1.0));
+        short.chain(long).chain(self.weighted.iter().copied())
     }
 }
 
-fn keys<'a>(
-    short: &'a [u32],
-    long: &'a [u64],
-    weighted: &'a [(u64, f64)],
-) -> impl Iterator<Item = (u64, f64)> + 'a {
-    let short = short.iter().map(|&key| (u64::from(key), 1.0));
-    let long = long.iter().map(|&key| (key, 1.0));
-    short.chain(long).chain(weighted.iter().copied())
+/// What is in one of these and in one of those.
+fn overlaps(
+    these: &[RangeInclusive<u32>],
+    those: &[RangeInclusive<u32>],
+) -> Box<[RangeInclusive<u32>]> {
+    let pairs = these
+        .iter()
+        .flat_map(|one| those.iter().map(move |two| (one, two)));
+    let both = pairs.map(|(one, two)| *one.start().max(two.start())..=*one.end().min(two.end()));
+    both.filter(|both| !both.is_empty()).collect()
+}
+
+/// How many values are in each bucket, from the first on.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    first: u32,
+    list: Vec<f64>,
+}
+
+impl Counts {
+    /// Of all values of these parts.
+    fn of<'a>(parts: impl Iterator<Item = &'a CellValues>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            for (bucket, count) in part.counts.iter() {
+                all.add(bucket, count);
+            }
+            for (key, weight) in part.keys() {
+                all.add(bucket_of(key, part.are_numbers), weight);
+            }
+        }
+        all
+    }
+
+    fn add(&mut self, bucket: u32, count: f64) {
+        if self.list.is_empty() {
+            self.first = bucket;
+        }
+        if bucket < self.first {
+            let missing = (self.first - bucket) as usize;
+            self.list.splice(0..0, std::iter::repeat_n(0.0, missing));
+            self.first = bucket;
+        }
+        let at = (bucket - self.first) as usize;
+        if at >= self.list.len() {
+            self.list.resize(at + 1, 0.0);
+        }
+        self.list[at] += count;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
+        let counts = (self.first..).zip(self.list.iter().copied());
+        counts.filter(|(_, count)| *count > 0.0)
+    }
+
+    fn all(&self) -> f64 {
+        self.list.iter().sum()
+    }
+
+    /// The bucket of a quantile, and how many values are left to reach it there.
+    fn find(&self, quantile: f64) -> Option<(u32, f64)> {
+        reached(self.iter(), quantile * self.all())
+    }
+
+    /// The buckets that a quantile of more values like these is in.
+    fn near(&self, quantile: f64) -> Option<RangeInclusive<u32>> {
+        let deviation = (quantile * (1.0 - quantile) / self.all()).sqrt();
+        let margin = MARGIN.max(DEVIATIONS * deviation);
+        let (from, _) = self.find((quantile - margin).max(0.0))?;
+        let (to, _) = self.find((quantile + margin).min(1.0))?;
+        // What is greater, or less, than everything so far may still come.
+        let to = if quantile + margin >= 1.0 {
+            u32::MAX
+        } else {
+            to
+        };
+        let from = if quantile - margin <= 0.0 { 0 } else { from };
+        Some(from..=to)
+    }
 }
 
 /// For each cell, the buckets of which values are sought.
@@ -166,16 +289,6 @@ fn bucket_of(key: u64, is_number: bool) -> u32 {
     }
 }
 
-/// How many values are in which buckets, in order, and how many there are.
-fn counts_of<'a>(parts: impl Iterator<Item = &'a CellValues>) -> (BTreeMap<u32, f64>, f64) {
-    let (mut counts, mut all) = (BTreeMap::new(), 0.0);
-    for (bucket, count) in parts.flat_map(CellValues::buckets) {
-        *counts.entry(bucket).or_default() += count;
-        all += count;
-    }
-    (counts, all)
-}
-
 /// Of pairs in order, the first with which so many are reached, and how many are left to reach before it.
 fn reached<T>(pairs: impl IntoIterator<Item = (T, f64)>, wanted: f64) -> Option<(T, f64)> {
     let (mut before, mut last) = (0.0, None);
@@ -196,28 +309,30 @@ pub(super) fn buckets_of<'a>(
     parts: impl Iterator<Item = &'a CellValues>,
     quantiles: &[f64],
 ) -> Box<[u32]> {
-    let (counts, all) = counts_of(parts);
-    let counts = || counts.iter().map(|(bucket, count)| (*bucket, *count));
-    let buckets = quantiles
-        .iter()
-        .filter_map(|quantile| reached(counts(), quantile * all));
+    let counts = Counts::of(parts);
+    let buckets = quantiles.iter().filter_map(|it| counts.find(*it));
     buckets.map(|(bucket, _)| bucket).collect()
 }
 
-/// The key at a quantile of values that were counted; `known` has all of those that are in its bucket.
-pub(super) fn sought_quantile<'a>(
-    counted: impl Iterator<Item = &'a CellValues>,
-    known: impl Iterator<Item = &'a CellValues>,
+/// Whether these parts have all values of these buckets.
+pub(super) fn know<'a>(mut parts: impl Iterator<Item = &'a CellValues>, buckets: &[u32]) -> bool {
+    parts.all(|part| buckets.iter().all(|&bucket| part.knows(bucket)))
+}
+
+/// The key at a quantile of values that were counted; `sought` has all of those of its bucket that the parts have not.
+pub(super) fn counted_quantile<'a>(
+    parts: &[&'a CellValues],
+    sought: impl Iterator<Item = &'a CellValues>,
     quantile: f64,
 ) -> Option<u64> {
-    let (counts, all) = counts_of(counted);
-    let (bucket, wanted) = reached(counts, quantile * all)?;
-    let in_bucket = known.flat_map(|part| {
-        let are_numbers = part.are_numbers;
-        part.keys()
-            .filter(move |(key, _)| bucket_of(*key, are_numbers) == bucket)
-    });
-    weighted_quantile(in_bucket.collect(), wanted)
+    let (bucket, wanted) = Counts::of(parts.iter().copied()).find(quantile)?;
+    let in_bucket = |part: &'a CellValues| {
+        let is_in = move |(key, _): &(u64, f64)| bucket_of(*key, part.are_numbers) == bucket;
+        part.keys().filter(is_in)
+    };
+    let kept = parts.iter().flat_map(|part| in_bucket(part));
+    let keys = kept.chain(sought.flat_map(in_bucket));
+    weighted_quantile(keys.collect(), wanted)
 }
 
 /// The key with which so many are reached.
@@ -340,31 +455,24 @@ mod tests {
 
     #[test]
     fn a_value_that_stands_for_several_counts_as_often() {
-        let mut cell = CellValues::default();
-        cell.push(Sample::Duration(10), 1.0);
-        cell.push(Sample::Duration(20), 2.5);
-        cell.push(Sample::Duration(30), 1.0);
-        for condensed in [false, true] {
-            for (quantile, expected) in [(0.0, 10), (0.2, 10), (0.25, 20), (0.7, 20), (0.9, 30)] {
-                let mut counted = CellValues::default();
-                counted.push(Sample::Duration(10), 1.0);
-                counted.push(Sample::Duration(20), 2.5);
-                counted.push(Sample::Duration(30), 1.0);
-                let found = match condensed {
-                    false => quantile_of(&[&counted], quantile),
-                    true => {
-                        counted.condense();
-                        let parts = [&counted].into_iter();
-                        sought_quantile(parts, [&cell].into_iter(), quantile)
-                    }
-                };
-                assert_eq!(found, Some(expected), "{quantile}");
-            }
+        for (quantile, expected) in [(0.0, 10), (0.2, 10), (0.25, 20), (0.7, 20), (0.9, 30)] {
+            let cell = || {
+                let mut cell = CellValues::default();
+                cell.push(Sample::Duration(10), 1.0);
+                cell.push(Sample::Duration(20), 2.5);
+                cell.push(Sample::Duration(30), 1.0);
+                cell
+            };
+            let (sought, mut counted) = (cell(), cell());
+            counted.condense();
+            let found = counted_quantile(&[&counted], std::iter::once(&sought), quantile);
+            assert_eq!(found, Some(expected), "{quantile}");
+            assert_eq!(quantile_of(&[&cell()], quantile), Some(expected));
         }
     }
 
-    #[test]
-    fn values_that_were_counted_are_found_again() {
+    /// Durations and numbers of all sizes.
+    fn samples() -> [Vec<Sample>; 2] {
         let mut state = 3_u64;
         let mut next = || {
             state = state
@@ -372,36 +480,80 @@ mod tests {
                 .wrapping_add(1);
             (state >> 20) >> (state % 41)
         };
-        let durations: Vec<Sample> = (0..9_000).map(|_| Sample::Duration(next())).collect();
-        let numbers = (0..9_000).map(|_| Sample::Number(next() as f64 - 9e5));
-        for samples in [durations, numbers.collect()] {
-            let keep = |samples: &[Sample]| {
-                let mut kept = CellValues::default();
-                samples.iter().for_each(|&sample| kept.push(sample, 1.0));
-                kept
-            };
-            let (one, two) = samples.split_at(1_234);
-            let (exact, single) = (keep(one), keep(two));
-            let mut counted = keep(one);
+        let durations = (0..30_000).map(|_| Sample::Duration(next())).collect();
+        let numbers = (0..30_000).map(|_| Sample::Number(next() as f64 - 9e5));
+        [durations, numbers.collect()]
+    }
+
+    fn kept(samples: &[Sample]) -> CellValues {
+        let mut kept = CellValues::default();
+        samples.iter().for_each(|&sample| kept.push(sample, 1.0));
+        kept
+    }
+
+    #[test]
+    fn values_that_were_counted_are_found_again() {
+        for samples in samples() {
+            let (one, two) = samples.split_at(11_234);
+            let (exact, single) = (kept(one), kept(two));
+            let mut counted = kept(one);
             counted.condense();
-            assert!(counted.is_counted() && counted.short.is_empty() && counted.long.is_empty());
+            assert!(counted.is_counted() && counted.keys().count() == 0);
             for quantile in [0.0, 0.001, 0.5, 0.9, 0.99, 1.0] {
                 let parts = [&counted, &single];
                 let buckets = buckets_of(parts.into_iter(), &[quantile]);
+                assert!(!know(parts.into_iter(), &buckets));
                 let sought = Sought::new(vec![buckets]);
-                let mut found = CellValues::default();
-                for &sample in one.iter().filter(|sample| sought.has(0, **sample)) {
-                    found.push(sample, 1.0);
-                }
-                let kept = found.short.len() + found.long.len();
-                assert!(kept < 2_000, "{kept} of {}", one.len());
-                let known = [&found, &single];
+                let found = one.iter().filter(|sample| sought.has(0, **sample));
+                let found = kept(&found.copied().collect::<Vec<_>>());
+                let count = found.keys().count();
+                assert!(count < one.len() / 2, "{count} of {}", one.len());
                 assert_eq!(
-                    sought_quantile(parts.into_iter(), known.into_iter(), quantile),
+                    counted_quantile(&parts, std::iter::once(&found), quantile),
                     quantile_of(&[&exact, &single], quantile),
                     "{quantile}"
                 );
             }
         }
+    }
+
+    #[test]
+    fn of_many_values_those_near_the_ranks_are_kept() {
+        for samples in samples() {
+            for quantiles in [&[0.9][..], &[0.0], &[1.0], &[0.5, 0.9, 0.99]] {
+                let (one, two) = samples.split_at(17_234);
+                let focused = |samples: &[Sample]| {
+                    let mut cell = CellValues::default();
+                    for samples in samples.chunks(3_000) {
+                        samples.iter().for_each(|&sample| cell.push(sample, 1.0));
+                        cell.focus(quantiles);
+                    }
+                    cell
+                };
+                let (one, two, all) = (focused(one), focused(two), kept(&samples));
+                let count = one.keys().count() + two.keys().count();
+                assert!(count < 15_000, "{count} of {}", samples.len());
+                let buckets = buckets_of([&one, &two].into_iter(), quantiles);
+                assert!(know([&one, &two].into_iter(), &buckets));
+                for &quantile in quantiles {
+                    assert_eq!(
+                        counted_quantile(&[&one, &two], std::iter::empty(), quantile),
+                        quantile_of(&[&all], quantile),
+                        "{quantile}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn values_that_come_to_be_others_are_not_taken_for_known() {
+        let mut cell = CellValues::default();
+        for nanos in (0..100_000_u64).map(|nanos| nanos * nanos) {
+            cell.push_duration(nanos);
+            cell.focus(&[0.5]);
+        }
+        let buckets = buckets_of(std::iter::once(&cell), &[0.5]);
+        assert!(!know(std::iter::once(&cell), &buckets));
     }
 }
