@@ -14,6 +14,7 @@ mod ci;
 mod clients;
 mod crash;
 mod deny;
+mod fuzz;
 mod http;
 mod layers;
 mod load;
@@ -70,6 +71,8 @@ enum Task {
     Crash(crash::Options),
     /// Histories of a store drawn from seeds, with every fault that a disk, a clock and the power have
     Simulate(simulate::Options),
+    /// Texts and messages that nobody would send, against the lexer, the parser, the validator and the decoders
+    Fuzz(fuzz::Options),
     /// Measure: `bench store`, `bench query`, `bench ingest`, `bench start`
     Bench(BenchArguments),
 }
@@ -123,6 +126,7 @@ fn run(task: Task) -> Result<()> {
         Task::Browser(options) => browser::run(&options).map(drop),
         Task::Crash(options) => crash::run(&options).map(drop),
         Task::Simulate(options) => simulate::run(&options).map(drop),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(BenchArguments {
             bench: Bench::Ingest(options),
         }) => bench::ingest::run(&options),
