@@ -48,6 +48,16 @@ fn answers(directory: &Path, id: &str) {
             .all(|trace| trace["error_count"].as_u64() > Some(0))
     );
 
+    for (query, step) in [
+        ("{ status = error }", "find spans, newest first ("),
+        ("{ status = error } | rate()", "count spans ("),
+    ] {
+        let explained = run_in(directory, &["query", "--explain", query]).stdout;
+        for part in [step, "\n  where status = \"error\"", "\n  spans: "] {
+            assert!(explained.contains(part), "no {part:?} in {explained}");
+        }
+    }
+
     let shown = run_in(directory, &["trace", id]);
     assert_eq!(shown.code, Some(0), "{shown:?}");
     for part in ["Validate Event", "└╴", "█", "DeliveryFailed", "✗ error", id] {
