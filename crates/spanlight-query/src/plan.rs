@@ -1,5 +1,8 @@
 //! A query compiled: its filters and fields, what a trace must have to be worth loading, and the stages that decide.
 
+use std::collections::BTreeSet;
+
+use spanlight_model::TraceId;
 use spanlight_traceql::ast::{
     Aggregate, AggregateFunction, Comparison, End, FieldExpression, Located, Order, OrderKey,
     Pipeline, Query, Root, ScalarFilter, SpansetExpression, SpansetNode, StageNode, StructuralForm,
@@ -7,7 +10,7 @@ use spanlight_traceql::ast::{
 };
 
 use crate::error::Unsupported;
-use crate::predicate::{Fields, Filter, Node, Scalar};
+use crate::predicate::{Fields, Filter, Node, Scalar, trace_ids};
 
 /// A compiled search.
 #[derive(Debug)]
@@ -167,6 +170,28 @@ impl Compiler {
             stages,
             needs,
             rank,
+        }
+    }
+}
+
+impl Plan {
+    /// The only traces that can be answers; `None` where any may.
+    pub(crate) fn trace_ids(&self) -> Option<BTreeSet<TraceId>> {
+        self.ids_of(&self.needs)
+    }
+
+    fn ids_of(&self, needs: &Needs) -> Option<BTreeSet<TraceId>> {
+        match needs {
+            Needs::Filter(filter) => trace_ids(&self.filters[*filter], &self.fields),
+            Needs::All(parts) => {
+                let known = parts.iter().filter_map(|part| self.ids_of(part));
+                known.min_by_key(BTreeSet::len)
+            }
+            Needs::Any(parts) => {
+                let all = parts.iter().map(|part| self.ids_of(part));
+                let all = all.collect::<Option<Vec<_>>>()?;
+                Some(all.into_iter().flatten().collect())
+            }
         }
     }
 }

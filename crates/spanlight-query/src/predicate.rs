@@ -4,6 +4,7 @@
 //! false; its negation is true; nothing in the data is an error.
 
 mod bind;
+mod ids;
 mod program;
 mod push;
 mod scalar;
@@ -11,6 +12,7 @@ mod select;
 mod texts;
 
 pub(crate) use bind::{Accessor, Bound, TraceFacts, TraceShape, entry};
+pub(crate) use ids::trace_ids;
 pub(crate) use program::{Fields, Filter, Node, is_trace_level};
 pub(crate) use push::{condition, is_told};
 pub(crate) use scalar::{Scalar, compare};

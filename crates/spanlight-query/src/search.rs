@@ -189,7 +189,7 @@ impl Search<'_> {
         self.scope.window = window.end_min..window.start_max;
         let request = ScanRequest {
             time_range: Some(window.end_min..window.start_max),
-            trace_ids: None,
+            trace_ids: self.plan.trace_ids().map(Arc::new),
             columns: self.conditions_of_files.columns(),
             filter: self.conditions.pushed(),
         };
