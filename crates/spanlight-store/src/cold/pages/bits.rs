@@ -93,19 +93,26 @@ pub(super) struct Stretches<'a> {
 
 impl<'a> Stretches<'a> {
     /// `None` when the bytes are not that, or too few.
+    #[inline]
     fn take(&mut self) -> Option<Stretch<'a>> {
         let header = take_varint(&mut self.bytes)?;
         let count = usize::try_from(header >> 1).ok()?;
         if header & 1 == 0 {
             let length = self.width.div_ceil(8) as usize;
-            let mut number = [0; 4];
-            number
-                .get_mut(..length)?
-                .copy_from_slice(self.bytes.get(..length)?);
-            self.bytes = &self.bytes[length..];
+            let number = match self.bytes.first_chunk::<4>() {
+                // Most have others behind them.
+                Some(word) if length < 4 => u32::from_le_bytes(*word) & ((1 << (8 * length)) - 1),
+                _ => {
+                    let mut number = [0; 4];
+                    let bytes = self.bytes.get(..length)?;
+                    number.get_mut(..length)?.copy_from_slice(bytes);
+                    u32::from_le_bytes(number)
+                }
+            };
+            self.bytes = self.bytes.get(length..)?;
             let count = count.min(self.left);
             self.left -= count;
-            return Some(Stretch::Run(count, u32::from_le_bytes(number)));
+            return Some(Stretch::Run(count, number));
         }
         // The last group may be cut where its numbers end.
         let count = count.checked_mul(8)?;
@@ -126,6 +133,7 @@ impl<'a> Iterator for Stretches<'a> {
     type Item = Option<Stretch<'a>>;
 
     /// A stretch, or an inner `None` for damage, after which nothing follows.
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
             return None;
