@@ -71,6 +71,34 @@ impl Cells {
         }
     }
 
+    /// Makes room for so many cells, as far as there is memory: groups may be many.
+    pub(crate) fn grow_within(
+        &mut self,
+        cells: usize,
+        memory: &MemoryReservation,
+    ) -> Result<(), MemoryFull> {
+        fn reserve<T>(
+            list: &mut Vec<T>,
+            cells: usize,
+            memory: &MemoryReservation,
+        ) -> Result<(), MemoryFull> {
+            if cells > list.capacity() {
+                let room = cells.max(list.capacity() + list.capacity() / 2);
+                let bytes = (room - list.capacity()) * size_of::<T>();
+                memory.try_grow(bytes).map_err(|_| MemoryFull)?;
+                list.reserve_exact(room - list.len());
+            }
+            Ok(())
+        }
+        match self {
+            Self::Counts(counts) => reserve(counts, cells, memory)?,
+            Self::Totals(totals) => reserve(totals, cells, memory)?,
+            Self::Values(_, values) | Self::Sought(_, values) => reserve(values, cells, memory)?,
+        }
+        self.grow(cells);
+        Ok(())
+    }
+
     pub(crate) fn grow(&mut self, cells: usize) {
         match self {
             Self::Counts(counts) => counts.resize(cells, 0.0),

@@ -78,7 +78,8 @@ impl Worker for SpanWorker {
             rows = self.without_repeated(bound.columns.trace_ids.value_data(), rows);
         }
         let cells = self.groups.cells(&bound, &rows);
-        self.cells.grow(self.groups.cell_count());
+        self.cells
+            .grow_within(self.groups.cell_count(), &self.memory)?;
         self.cells.add(&plan.measure, &bound, &rows, &cells);
         let bytes = self.groups.byte_size() + self.left_out.len() * 32;
         self.cells.fit(&self.memory, bytes)

@@ -135,7 +135,8 @@ impl Worker for TraceWorker {
         for (&row, cell) in wanted.iter().zip(self.groups.cells(&bound, &wanted)) {
             cells[row as usize] = cell;
         }
-        self.cells.grow(self.groups.cell_count());
+        self.cells
+            .grow_within(self.groups.cell_count(), &self.memory)?;
         let measured = |row: usize| match plan.measure.slot() {
             Some(slot) if cells[row] != NO_CELL => sample(&bound, Some(slot), row),
             _ => Sample::Nothing,
