@@ -31,7 +31,7 @@ impl Default for QueryLimits {
     fn default() -> Self {
         Self {
             search_time_limit: Duration::from_secs(10),
-            memory_bytes: 128 << 20,
+            memory_bytes: 96 << 20,
             traces_max: 1_000,
             series_max: 10_000,
             spans_per_trace_max: 100,

@@ -82,7 +82,7 @@ impl StoreOptions {
             cache_bytes: 1 << 30,
             lease_term: Duration::from_secs(30),
             fsync: FsyncPolicy::Always,
-            hot_bytes: 192 << 20,
+            hot_bytes: 150 << 20,
             seal_bytes: 64 << 20,
             recent_bytes: 4 << 30,
             hot_window: Duration::from_secs(15 * 60),

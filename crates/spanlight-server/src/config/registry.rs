@@ -157,7 +157,7 @@ settings! {
         /// Largest request body, decompressed.
         request_bytes_decompressed: ByteSize = ByteSize::mebibytes(64),
         /// Bytes of requests that are being received, over the whole process; beyond them senders are told to retry.
-        in_flight_bytes: ByteSize = ByteSize::mebibytes(96),
+        in_flight_bytes: ByteSize = ByteSize::mebibytes(80),
         /// How long a request's body may take to arrive, and a connection's first byte.
         request_read_time: Duration = Duration::from_secs(30),
         /// How long a connection may be silent between requests, and how long a request's head may take.
@@ -165,7 +165,7 @@ settings! {
         /// Connections open at one time, on each listener.
         connections: usize = 4096,
         /// Memory of spans that are not in a file yet; they are written early, and at all of it senders are told to retry.
-        hot_bytes: ByteSize = ByteSize::mebibytes(192),
+        hot_bytes: ByteSize = ByteSize::mebibytes(150),
         /// Spans in one request; the rest is refused.
         spans_per_request: usize = 100_000,
         /// Attributes of one span, event, link, resource or scope; the rest is dropped and counted on the span.
@@ -183,7 +183,7 @@ settings! {
         /// Rows that one statement of SQL may return.
         sql_rows_max: usize = 100_000,
         /// Memory of one search; then it answers with what it has and says so.
-        search_bytes: ByteSize = ByteSize::mebibytes(128),
+        search_bytes: ByteSize = ByteSize::mebibytes(96),
         /// Searches that run at one time; further ones wait.
         searches: usize = 8,
         /// How long a clean shutdown waits for requests that are being answered.

@@ -12,7 +12,7 @@ use super::footer::Footer;
 use super::traces::TraceIndex;
 
 /// Bytes that are kept, unless one file alone takes more.
-const BYTES_MAX: usize = 64 << 20;
+const BYTES_MAX: usize = 48 << 20;
 /// Memory of the name of a file and what belongs to it.
 const KNOWN_BYTES: usize = 300;
 
