@@ -182,7 +182,7 @@ settings! {
         search_results_max: usize = 1_000,
         /// Rows that one statement of SQL may return.
         sql_rows_max: usize = 100_000,
-        /// Memory of one search; then it answers with what it has and says so.
+        /// Memory of all running searches together; then they answer with what they have and say so.
         search_bytes: ByteSize = ByteSize::mebibytes(96),
         /// Searches that run at one time; further ones wait.
         searches: usize = 8,
