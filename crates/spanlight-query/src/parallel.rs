@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use spanlight_model::SpanBatch;
-use spanlight_store::{Partition, ReadError};
+use spanlight_store::{AttributeColumn, Partition, ReadError};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -178,16 +178,51 @@ impl Reading<'_> {
         worker.begin(&partition);
         let mut stopped = None;
         partition.read(|read| {
-            if let Some(batch) = self.work.report.note(&self.name, read) {
-                let full = worker.take(&batch).is_err();
-                stopped = full.then_some(Stopped::Memory);
-            }
-            stopped = stopped.or_else(|| self.work.stopped());
-            match stopped {
-                Some(_) => ControlFlow::Break(()),
-                None => ControlFlow::Continue(()),
-            }
+            let read = self.work.report.note(&self.name, read);
+            self.go_on(&mut stopped, read, |batch| worker.take(&batch))
         });
+        self.end(worker, stopped)
+    }
+
+    /// The same with attributes by themselves, as [`Partition::read_apart`] gives them.
+    pub(crate) fn apart<W: Worker>(
+        &self,
+        worker: &mut W,
+        partition: Partition,
+        has_values: impl Fn(&str) -> bool,
+        take: impl Fn(&mut W, &SpanBatch, &[AttributeColumn]) -> Result<(), MemoryFull>,
+    ) -> Result<(), Stopped> {
+        worker.begin(&partition);
+        let mut stopped = None;
+        partition.read_apart(has_values, |read| {
+            let (batch, apart) = read.map_or_else(
+                |error| (Err(error), Vec::new()),
+                |(batch, apart)| (Ok(batch), apart),
+            );
+            let read = self.work.report.note(&self.name, batch);
+            self.go_on(&mut stopped, read, |batch| take(worker, &batch, &apart))
+        });
+        self.end(worker, stopped)
+    }
+
+    /// Hands on what was read, and says whether to read more.
+    fn go_on(
+        &self,
+        stopped: &mut Option<Stopped>,
+        read: Option<SpanBatch>,
+        take: impl FnOnce(SpanBatch) -> Result<(), MemoryFull>,
+    ) -> ControlFlow<()> {
+        let full = read.is_some_and(|batch| take(batch).is_err());
+        *stopped = full
+            .then_some(Stopped::Memory)
+            .or_else(|| self.work.stopped());
+        match stopped {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    fn end<W: Worker>(&self, worker: &mut W, stopped: Option<Stopped>) -> Result<(), Stopped> {
         match stopped {
             Some(why) => Err(why),
             None => worker.end().map_err(|_| Stopped::Memory),

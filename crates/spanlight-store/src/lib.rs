@@ -48,9 +48,9 @@ pub use inspect::{InspectError, Progress};
 pub use options::{FsyncPolicy, StoreOptions};
 pub use sampling::{Decision, KeepAll, SamplingPolicy, TraceSpans};
 pub use scan::{
-    AttributeCount, AttributeKeys, Comparison, Field, Figures, Filter, Literal, Partition,
-    Predicate, Run, Scan, ScanColumns, ScanFigures, ScanReport, ScanRequest, SkipReason, Steps,
-    Test, TestTexts, TextTest,
+    AttributeColumn, AttributeCount, AttributeKeys, AttributeValues, Comparison, Field, Figures,
+    Filter, Literal, Partition, Predicate, Run, Scan, ScanColumns, ScanFigures, ScanReport,
+    ScanRequest, SkipReason, Steps, Test, TestTexts, TextTest,
 };
 pub use snapshot::Snapshot;
 pub use statistics::{

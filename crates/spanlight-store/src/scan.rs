@@ -1,5 +1,6 @@
 //! Reading a snapshot: what is asked for, and the parts that may have it.
 
+mod attributes;
 mod filter;
 mod memory;
 mod partition;
@@ -13,8 +14,9 @@ use std::sync::Arc;
 
 use spanlight_model::TraceId;
 
+pub use attributes::{AttributeColumn, AttributeCount, AttributeValues};
 pub use filter::{Comparison, Field, Filter, Literal, Predicate, Test, TestTexts, TextTest};
-pub use partition::{AttributeCount, Partition, Run};
+pub use partition::{Partition, Run};
 pub(crate) use partition::{of_files, of_known_files};
 pub use report::{Figures, ScanFigures, ScanReport, SkipReason};
 pub use steps::Steps;

@@ -4,6 +4,7 @@
 //! from the rest, the baseline. An attribute of too many values is given up: what nearly each span has for itself
 //! alone tells nothing, and would take the memory.
 
+mod chosen;
 mod tally;
 mod traces;
 
@@ -15,7 +16,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use rustc_hash::FxHashMap;
 use spanlight_model::convention::SERVICE_NAME;
 use spanlight_model::{AnyValue, AttributeType, Attributes};
-use spanlight_store::{AttributeKeys, ScanColumns};
+use spanlight_store::{AttributeColumn, AttributeKeys, AttributeValues, ScanColumns};
 use spanlight_traceql::ast::{
     Attribute, AttributeScope, Field, FieldExpression, Intrinsic, MetricsFunction,
 };
@@ -30,6 +31,7 @@ use crate::error::QueryError;
 use crate::load::MemoryFull;
 use crate::plan::Plan;
 use crate::predicate::{Bound, Filter, Scalar};
+use chosen::Chosen;
 use tally::Tally;
 use traces::Traces;
 
@@ -49,11 +51,7 @@ const INTRINSICS: [Intrinsic; 5] = [
 ];
 
 /// The same, of the trace; see [`Traces`].
-const OF_TRACES: [Intrinsic; 3] = [
-    Intrinsic::RootName,
-    Intrinsic::RootServiceName,
-    Intrinsic::SpanChildCount,
-];
+const OF_TRACES: [Intrinsic; 2] = [Intrinsic::RootName, Intrinsic::RootServiceName];
 
 // Labels of the series.
 const TYPE: &str = "__meta_type";
@@ -98,6 +96,7 @@ impl Compare {
         let mut slot = |intrinsic: Intrinsic| plan.fields.slot(&Field::Intrinsic(intrinsic));
         self.slots = INTRINSICS.into_iter().map(&mut slot).collect();
         OF_TRACES.into_iter().for_each(|it| _ = slot(it));
+        slot(Intrinsic::SpanChildCount);
     }
 
     fn columns() -> ScanColumns {
@@ -105,7 +104,6 @@ impl Compare {
             status_message: true,
             trace_state: true,
             resource: AttributeKeys::All,
-            attributes: AttributeKeys::All,
             scope: true,
             ..ScanColumns::BASE
         }
@@ -117,13 +115,6 @@ pub(super) struct CompareSink {
     plan: Arc<MetricsPlan>,
     intervals: Intervals,
     tallies: FxHashMap<Field, Tally>,
-}
-
-/// Rows that count, and where: side and interval in one number.
-struct Chosen<'r> {
-    rows: &'r [u32],
-    places: Vec<u32>,
-    weights: Vec<f64>,
 }
 
 impl CompareSink {
@@ -144,69 +135,77 @@ impl CompareSink {
         self.tallies.entry(field).or_default()
     }
 
-    fn intrinsics(&mut self, slots: &[usize], bound: &Bound<'_>, chosen: &Chosen<'_>) {
-        let places = self.places();
+    /// The rows of the time range, and where they count.
+    fn chosen(&self, compare: &Compare, bound: &Bound<'_>, rows: &[u32]) -> Chosen {
+        let starts = bound.columns.start_times.values();
+        let range = self.intervals.time_range();
+        let rows = rows.iter().copied();
+        let rows: Vec<u32> = rows
+            .filter(|&row| range.contains(&starts[row as usize]))
+            .collect();
+        let mut selected = bound.select(&compare.selection, rows.clone());
+        if let Some(window) = &compare.window {
+            selected.retain(|&row| window.contains(&starts[row as usize]));
+        }
+        let mut selected = selected.into_iter().peekable();
+        let count = self.intervals.count();
+        let place = |&row: &u32| {
+            let side = usize::from(selected.next_if_eq(&row).is_some());
+            (side * count + self.intervals.interval_of(starts[row as usize])) as u32
+        };
+        let places = rows.iter().map(place).collect();
+        let weights = Weights::of(&bound.columns);
+        Chosen::new(rows, places, &weights, self.places())
+    }
+
+    fn intrinsics(&mut self, slots: &[usize], bound: &Bound<'_>, chosen: &Chosen) {
         for (intrinsic, &slot) in INTRINSICS.into_iter().zip(slots) {
             let tally = self.tally(Field::Intrinsic(intrinsic));
-            let codes = codes(&mut tally.values, bound, slot, chosen.rows);
+            let codes = codes(&mut tally.values, bound, slot, &chosen.rows);
             let blank = tally.values.list().iter().position(is_blank);
-            for (at, code) in codes.into_iter().enumerate() {
+            for (code, (_, place, weight)) in codes.into_iter().zip(chosen.each()) {
                 if Some(code as usize) != blank {
-                    tally.add(code, chosen.places[at], chosen.weights[at], places);
+                    tally.add(code, place, weight, chosen.places_in_all());
                 }
             }
-            tally.bound();
+            tally.bound(chosen.places_in_all());
         }
     }
 
-    fn of_traces(&mut self, bound: &Bound<'_>, chosen: &Chosen<'_>) {
-        let traces = Traces::of(bound, chosen.rows);
-        self.shared(&traces.numbers, chosen, |number| {
-            let root = traces.roots.get(number).into_iter().flatten();
-            let values = root.map(|text| GroupValue::Text(text.as_str().into()));
-            let fields = OF_TRACES.into_iter().map(Field::Intrinsic);
-            fields
-                .zip(values)
-                .filter(|(_, value)| !is_blank(value))
-                .collect()
-        });
-        let places = self.places();
+    fn of_traces(&mut self, bound: &Bound<'_>, chosen: &Chosen) {
+        let traces = Traces::of(bound, &chosen.rows);
+        for (intrinsic, texts) in OF_TRACES.into_iter().zip(&traces.roots) {
+            let tally = self.tally(Field::Intrinsic(intrinsic));
+            let value = |at: usize| Some(GroupValue::Text(texts[at].into()));
+            let code = |row: usize| traces.root_of(row).filter(|&at| !texts[at].is_empty());
+            tally.coded(chosen, texts.len(), code, value);
+        }
         let tally = self.tally(Field::Intrinsic(Intrinsic::SpanChildCount));
-        for (at, &row) in chosen.rows.iter().enumerate() {
-            let count = i64::from(traces.child_counts[row as usize]);
-            let code = tally.values.number(&GroupValue::Int(count));
-            tally.add(code, chosen.places[at], chosen.weights[at], places);
-        }
-        tally.bound();
+        let count = |row: usize| Some(i64::from(traces.child_counts[row]));
+        tally.numbers(chosen, count, GroupValue::Int);
     }
 
-    fn status_messages(&mut self, bound: &Bound<'_>, chosen: &Chosen<'_>) {
-        let places = self.places();
+    fn status_messages(&mut self, bound: &Bound<'_>, chosen: &Chosen) {
         let messages = bound.columns.status_messages;
         if messages.value_data().is_empty() {
             return;
         }
         let tally = self.tally(Field::Intrinsic(Intrinsic::StatusMessage));
-        for (at, &row) in chosen.rows.iter().enumerate() {
-            let text = messages.value(row as usize);
+        for (row, place, weight) in chosen.each() {
+            let text = messages.value(row);
             if !text.is_empty() {
-                let code = match tally.has_too_many {
-                    true => 0,
-                    false => tally.values.number(&GroupValue::Text(text.into())),
-                };
-                tally.add(code, chosen.places[at], chosen.weights[at], places);
+                let value = || Some(GroupValue::Text(text.into()));
+                tally.add_value(value, place, weight, chosen.places_in_all());
             }
         }
-        tally.bound();
     }
 
-    fn own_attributes(&mut self, attributes: &Attributes<'_>, chosen: &Chosen<'_>) {
-        let places = self.places();
-        let mut by_key: Vec<Vec<(usize, usize)>> = vec![Vec::new(); attributes.keys().len()];
+    fn own_attributes(&mut self, attributes: &Attributes<'_>, chosen: &Chosen) {
+        let mut by_key: Vec<Vec<(usize, u32, f64)>> = vec![Vec::new(); attributes.keys().len()];
         let keys = attributes.key_indices();
-        for (at, &row) in chosen.rows.iter().enumerate() {
-            for entry in attributes.range(row as usize) {
-                by_key[keys[entry] as usize].push((entry, at));
+        for (row, place, weight) in chosen.each() {
+            for entry in attributes.range(row) {
+                by_key[keys[entry] as usize].push((entry, place, weight));
             }
         }
         for (key, entries) in by_key.into_iter().enumerate() {
@@ -217,25 +216,56 @@ impl CompareSink {
             let tally = self.tally(attribute(AttributeScope::Span, name));
             // Texts are looked up once a batch.
             let mut known: FxHashMap<i32, u32> = FxHashMap::default();
-            for (entry, at) in entries {
-                let mut code = || {
-                    let value = GroupValue::of(&Scalar::of_attribute(attributes.value(entry)));
-                    (value != GroupValue::Nil).then(|| tally.values.number(&value))
+            for (entry, place, weight) in entries {
+                let text = attributes.text_indices()[entry];
+                let is_text = attributes.types()[entry] == AttributeType::String as i8;
+                if let Some(&code) = known.get(&text).filter(|_| is_text) {
+                    tally.add(code, place, weight, chosen.places_in_all());
+                    continue;
+                }
+                let value = || match GroupValue::of(&Scalar::of_attribute(attributes.value(entry)))
+                {
+                    GroupValue::Nil => None,
+                    value => Some(value),
                 };
-                let code = match tally.has_too_many {
-                    true => Some(0),
-                    false if attributes.types()[entry] == AttributeType::String as i8 => {
-                        let text = attributes.text_indices()[entry];
-                        let code = known.get(&text).copied().or_else(code);
-                        code.inspect(|code| _ = known.insert(text, *code))
-                    }
-                    false => code(),
-                };
-                if let Some(code) = code {
-                    tally.add(code, chosen.places[at], chosen.weights[at], places);
+                let code = tally.add_value(value, place, weight, chosen.places_in_all());
+                if let Some(code) = code.filter(|_| is_text) {
+                    known.insert(text, code);
                 }
             }
-            tally.bound();
+        }
+    }
+
+    /// Attributes that come by themselves.
+    fn apart(&mut self, columns: &[AttributeColumn], chosen: &Chosen) {
+        for column in columns {
+            let tally = self.tally(attribute(AttributeScope::Span, &column.key));
+            let valid = |row: usize| column.values.nulls().is_none_or(|it| it.is_valid(row));
+            match &column.values {
+                AttributeValues::Texts(codes, texts) => {
+                    let code = |row: usize| valid(row).then(|| codes.value(row) as usize);
+                    let value = |at: usize| Some(GroupValue::Text(texts.value(at).into()));
+                    if texts.len() == 1 && codes.nulls().is_none() {
+                        tally.add_all(value(0).as_ref(), chosen);
+                    } else {
+                        tally.coded(chosen, texts.len(), code, value);
+                    }
+                }
+                AttributeValues::Bools(truths) => {
+                    let code = |row: usize| valid(row).then(|| usize::from(truths.value(row)));
+                    tally.coded(chosen, 2, code, |at| Some(GroupValue::Bool(at == 1)));
+                }
+                AttributeValues::Ints(ints) => {
+                    let number = |row: usize| valid(row).then(|| ints.value(row));
+                    tally.numbers(chosen, number, GroupValue::Int);
+                }
+                AttributeValues::Doubles(doubles) => {
+                    let bits = |row: usize| valid(row).then(|| doubles.value(row).to_bits() as i64);
+                    tally.numbers(chosen, bits, |bits| GroupValue::Float(bits as u64));
+                }
+                AttributeValues::Present(None) => tally.add_all(None, chosen),
+                AttributeValues::Present(Some(_)) => tally.present(chosen, valid),
+            }
         }
     }
 
@@ -243,26 +273,14 @@ impl CompareSink {
     fn shared(
         &mut self,
         indices: &[i32],
-        chosen: &Chosen<'_>,
+        count: usize,
+        chosen: &Chosen,
         entries: impl Fn(usize) -> Vec<(Field, GroupValue)>,
     ) {
         let places = self.places();
-        let mut sums: FxHashMap<i32, FxHashMap<u32, f64>> = FxHashMap::default();
-        for (at, &row) in chosen.rows.iter().enumerate() {
-            let sums = sums.entry(indices[row as usize]).or_default();
-            *sums.entry(chosen.places[at]).or_default() += chosen.weights[at];
-        }
-        for (index, sums) in sums {
-            for (field, value) in entries(index as usize) {
-                let tally = self.tally(field);
-                let code = match tally.has_too_many {
-                    true => 0,
-                    false => tally.values.number(&value),
-                };
-                for (&place, &sum) in &sums {
-                    tally.add(code, place, sum, places);
-                }
-                tally.bound();
+        for (index, sums) in chosen.sums_by(indices, count) {
+            for (field, value) in entries(index) {
+                self.tally(field).add_sums(Some(&value), &sums, places);
             }
         }
     }
@@ -289,8 +307,7 @@ impl CompareSink {
         };
         for (name, tally) in tallies {
             for (side, of) in ["baseline", "selection"].into_iter().enumerate() {
-                let total = tally.totals.get(side * intervals..).unwrap_or_default();
-                let total: Vec<f64> = total.iter().copied().take(intervals).collect();
+                let total = tally.totals(2 * intervals)[side * intervals..][..intervals].to_vec();
                 if total.iter().all(|count| *count == 0.0) {
                     continue;
                 }
@@ -317,38 +334,29 @@ impl CompareSink {
 }
 
 impl Sink for CompareSink {
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32]) {
+    const APART: bool = true;
+
+    fn without_values(&self) -> impl Iterator<Item = &str> {
+        let given_up = self.tallies.iter().filter(|(_, tally)| tally.has_too_many);
+        given_up.filter_map(|(field, _)| match field {
+            Field::Attribute(it) if it.scope == AttributeScope::Span => Some(it.name.as_str()),
+            _ => None,
+        })
+    }
+
+    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], apart: &[AttributeColumn]) {
         let plan = Arc::clone(&self.plan);
         let Some(compare) = &plan.compare else { return };
         let columns = &bound.columns;
-        let starts = columns.start_times.values();
-        let range = self.intervals.time_range();
-        let rows = rows.iter().copied();
-        let rows: Vec<u32> = rows
-            .filter(|&row| range.contains(&starts[row as usize]))
-            .collect();
-        let mut selected = bound.select(&compare.selection, rows.clone());
-        if let Some(window) = &compare.window {
-            selected.retain(|&row| window.contains(&starts[row as usize]));
-        }
-        let mut selected = selected.into_iter().peekable();
-        let weights = Weights::of(columns);
-        let count = self.intervals.count();
-        let place = |&row: &u32| {
-            let side = usize::from(selected.next_if_eq(&row).is_some());
-            (side * count + self.intervals.interval_of(starts[row as usize])) as u32
-        };
-        let chosen = Chosen {
-            places: rows.iter().map(place).collect(),
-            weights: rows.iter().map(|&row| weights.at(row as usize)).collect(),
-            rows: &rows,
-        };
+        let chosen = self.chosen(compare, bound, rows);
         self.intrinsics(&compare.slots, bound, &chosen);
         self.of_traces(bound, &chosen);
         self.status_messages(bound, &chosen);
         self.own_attributes(&columns.attributes, &chosen);
+        self.apart(apart, &chosen);
         let resources = &columns.resource_values;
-        self.shared(columns.resources.values(), &chosen, |resource| {
+        let count = resources.service_names.len();
+        self.shared(columns.resources.values(), count, &chosen, |resource| {
             let mut all = shown(&resources.attributes, resource, AttributeScope::Resource);
             // It has a column of its own, and may be among the attributes, too.
             let service_name = attribute(AttributeScope::Resource, SERVICE_NAME);
@@ -360,7 +368,8 @@ impl Sink for CompareSink {
             all
         });
         let scopes = &columns.scope_values;
-        self.shared(columns.scopes.values(), &chosen, |scope| {
+        let count = scopes.names.len();
+        self.shared(columns.scopes.values(), count, &chosen, |scope| {
             shown(&scopes.attributes, scope, AttributeScope::Instrumentation)
         });
     }
@@ -372,9 +381,10 @@ impl Sink for CompareSink {
                 .map(|it| it.counts.len())
                 .sum::<usize>()
         };
+        let places = self.places();
         while cells(self) > CELLS_MAX {
             let largest = self.tallies.values_mut().max_by_key(|it| it.counts.len());
-            largest.into_iter().for_each(Tally::give_up);
+            largest.into_iter().for_each(|it| it.give_up(places));
         }
         let values = self.tallies.values().map(|it| it.values.byte_size());
         let bytes = cells(self) * size_of::<f64>() + values.sum::<usize>() + other;
@@ -420,6 +430,10 @@ impl Pass<'_> {
         let columns = Compare::columns().union(&self.plan.plan.fields.columns());
         let make = |pass: &Self| CompareSink::new(&pass.plan, pass.intervals.clone());
         let workers = self.rows(columns.clone(), |_| true, make).await?;
+        let columns = ScanColumns {
+            attributes: AttributeKeys::All,
+            ..columns
+        };
         let mut all = make(self);
         let mut again = std::collections::BTreeSet::new();
         for worker in workers {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::execution::memory_pool::MemoryReservation;
 use rustc_hash::FxHashMap;
 use spanlight_model::{SpanId, TraceId};
-use spanlight_store::ScanColumns;
+use spanlight_store::{AttributeColumn, ScanColumns};
 
 use super::answer::Exemplar;
 use super::groups::{Groups, NO_CELL};
@@ -49,7 +49,7 @@ struct Found {
 }
 
 impl Sink for ExemplarSink {
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32]) {
+    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], _: &[AttributeColumn]) {
         let cells = self.groups.cells(bound, rows);
         for (&row, cell) in rows.iter().zip(cells) {
             if self.found.len() >= FOUND_MAX {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use datafusion::execution::memory_pool::MemoryReservation;
 use spanlight_model::{SpanBatch, TraceId};
-use spanlight_store::Partition;
+use spanlight_store::{AttributeColumn, Partition};
 
 use super::plan::{MetricsPlan, Selection};
 use super::relate::may_match;
@@ -17,15 +17,23 @@ use super::repeats::{Repeated, TraceKey};
 use super::traces::id_at;
 use crate::decide::{self, Cancelled};
 use crate::load::MemoryFull;
-use crate::parallel::Worker;
+use crate::parallel::{Reading, Stopped, Worker};
 use crate::plan::filter_bit;
 use crate::predicate::{Bound, Filter};
 use crate::traces::TraceRows;
 
 /// Takes the rows that were selected.
 pub(crate) trait Sink: Send + 'static {
-    /// Rows of a batch, ascending.
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32]);
+    /// Whether it looks at all attributes, key by key: what has a column comes by itself.
+    const APART: bool = false;
+
+    /// Those of which only the presence is of interest.
+    fn without_values(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
+    }
+
+    /// Rows of a batch, ascending, and attributes of the batch that are not in it.
+    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], apart: &[AttributeColumn]);
 
     /// Takes memory for what was added, and for `other` bytes.
     fn fit(&mut self, memory: &MemoryReservation, other: usize) -> Result<(), MemoryFull>;
@@ -75,8 +83,21 @@ impl<S: Sink> RowWorker<S> {
         }
     }
 
+    fn take_apart(
+        &mut self,
+        batch: &SpanBatch,
+        apart: &[AttributeColumn],
+    ) -> Result<(), MemoryFull> {
+        let plan = Arc::clone(&self.plan);
+        match &plan.selection {
+            Selection::Spans(filter) => self.spans(filter, batch, apart),
+            Selection::Traces | Selection::Whole => self.traces(batch, apart),
+        }
+        self.sink.fit(&self.memory, self.again.len() * 32)
+    }
+
     /// Spans that are selected each by itself.
-    fn spans(&mut self, filter: &Filter, batch: &SpanBatch) {
+    fn spans(&mut self, filter: &Filter, batch: &SpanBatch, apart: &[AttributeColumn]) {
         let bound = Bound::new(&self.plan.plan.fields, batch.columns(), None);
         let mut rows = bound.select(filter, (0..batch.num_spans() as u32).collect());
         let ids = bound.columns.trace_ids.value_data();
@@ -97,11 +118,11 @@ impl<S: Sink> RowWorker<S> {
                 stays
             });
         }
-        self.sink.add(&bound, &rows);
+        self.sink.add(&bound, &rows, apart);
     }
 
     /// Spans that are selected with their traces.
-    fn traces(&mut self, batch: &SpanBatch) {
+    fn traces(&mut self, batch: &SpanBatch, apart: &[AttributeColumn]) {
         let bound = Bound::new(&self.plan.plan.fields, batch.columns(), None);
         let mut hits = vec![0_u64; batch.num_spans()];
         for (number, filter) in self.filters.iter().enumerate() {
@@ -131,7 +152,7 @@ impl<S: Sink> RowWorker<S> {
             &self.plan.plan,
             &self.cancelled,
             |bound, rows| {
-                sink.add(bound, &rows);
+                sink.add(bound, &rows, apart);
             },
         );
     }
@@ -142,13 +163,18 @@ impl<S: Sink> Worker for RowWorker<S> {
         self.streamed = partition.has_runs_of_traces() && !partition.may_repeat();
     }
 
-    fn take(&mut self, batch: &SpanBatch) -> Result<(), MemoryFull> {
-        let plan = Arc::clone(&self.plan);
-        match &plan.selection {
-            Selection::Spans(filter) => self.spans(filter, batch),
-            Selection::Traces | Selection::Whole => self.traces(batch),
+    fn read(&mut self, partition: Partition, reading: &Reading<'_>) -> Result<(), Stopped> {
+        if !S::APART || !partition.has_runs_of_traces() {
+            return reading.batches(self, partition);
         }
-        self.sink.fit(&self.memory, self.again.len() * 32)
+        let sink = &self.sink;
+        let present: BTreeSet<String> = sink.without_values().map(str::to_owned).collect();
+        let has_values = |key: &str| !present.contains(key);
+        reading.apart(self, partition, has_values, Self::take_apart)
+    }
+
+    fn take(&mut self, batch: &SpanBatch) -> Result<(), MemoryFull> {
+        self.take_apart(batch, &[])
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::execution::memory_pool::MemoryReservation;
 use spanlight_model::TraceId;
-use spanlight_store::{Partition, ScanColumns};
+use spanlight_store::{AttributeColumn, Partition, ScanColumns};
 
 use super::groups::Groups;
 use super::measure::{Cells, sample};
@@ -29,7 +29,7 @@ pub(super) struct CellSink {
 }
 
 impl Sink for CellSink {
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32]) {
+    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], _: &[AttributeColumn]) {
         let cells = self.groups.cells(bound, rows);
         self.cells.grow(self.groups.cell_count());
         self.cells.add(&self.plan.measure, bound, rows, &cells);
@@ -48,7 +48,7 @@ pub(super) struct TableSink {
 }
 
 impl Sink for TableSink {
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32]) {
+    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], _: &[AttributeColumn]) {
         let cells = self.groups.cells(bound, rows);
         let numbers = self.table.add_groups(&self.groups);
         let weights = Weights::of(&bound.columns);
@@ -154,7 +154,7 @@ impl Pass<'_> {
                     &plan.plan,
                     &cancelled,
                     |bound, rows| {
-                        sink.add(bound, &rows);
+                        sink.add(bound, &rows, &[]);
                     },
                 );
                 sink

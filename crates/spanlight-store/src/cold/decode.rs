@@ -22,6 +22,7 @@ use spanlight_model::{SpanBatch, SpanKind, StatusCode};
 use self::blank::Blank;
 use super::catalogue::Catalogue;
 use super::schema as table;
+use crate::scan::{AttributeColumn, AttributeKeys};
 
 /// Why rows are not spans.
 #[derive(Debug, thiserror::Error)]
@@ -40,51 +41,80 @@ pub(crate) enum DecodeError {
 /// The spans of some rows of a file that has these attribute columns. Rows of the first version of the table are told
 /// by their columns.
 pub(crate) fn decode(rows: &RecordBatch, catalogue: &Catalogue) -> Result<SpanBatch, DecodeError> {
-    let rows = Rows { rows, catalogue };
-    let (starts, ends) = rows.times()?;
-    let columns: Vec<ArrayRef> = vec![
-        rows.ids(table::TRACE_ID, Column::TraceId)?,
-        rows.ids(table::SPAN_ID, Column::SpanId)?,
-        rows.ids(table::PARENT_SPAN_ID, Column::ParentSpanId)?,
-        rows.strings(table::TRACE_STATE, Column::TraceState)?,
-        rows.counts(table::FLAGS, Column::Flags)?,
-        rows.names()?,
-        rows.words(table::KIND, Column::Kind, |word| {
-            let mut kinds = SpanKind::ALL.into_iter();
-            kinds
-                .find(|kind| kind.as_str() == word)
-                .map(|kind| kind as i8)
-        })?,
-        starts,
-        ends,
-        rows.words(table::STATUS_CODE, Column::StatusCode, |word| {
-            let mut codes = StatusCode::ALL.into_iter();
-            codes
-                .find(|code| code.as_str() == word)
-                .map(|code| code as i8)
-        })?,
-        rows.strings(table::STATUS_MESSAGE, Column::StatusMessage)?,
-        rows.counts(
-            table::DROPPED_ATTRIBUTES_COUNT,
-            Column::DroppedAttributesCount,
-        )?,
-        rows.counts(table::DROPPED_EVENTS_COUNT, Column::DroppedEventsCount)?,
-        rows.counts(table::DROPPED_LINKS_COUNT, Column::DroppedLinksCount)?,
-        rows.attributes()?,
-        rows.events()?,
-        rows.links()?,
-        rows.resources()?,
-        rows.scopes()?,
-        rows.received_at()?,
-    ];
-    let batch = RecordBatch::try_new(schema(), columns)?;
-    SpanBatch::try_new(batch)
-        .map_err(|error| DecodeError::Columns(ArrowError::SchemaError(error.to_string())))
+    Rows {
+        rows,
+        catalogue,
+        listed: &AttributeKeys::All,
+    }
+    .spans()
+}
+
+/// The same, with columns of attributes by themselves but for those whose keys are `listed`. Of those that
+/// `is_present` names, only the presence was read.
+pub(crate) fn decode_apart(
+    rows: &RecordBatch,
+    catalogue: &Catalogue,
+    listed: &AttributeKeys,
+    is_present: impl Fn(&str) -> bool,
+) -> Result<(SpanBatch, Vec<AttributeColumn>), DecodeError> {
+    let rows = Rows {
+        rows,
+        catalogue,
+        listed,
+    };
+    Ok((rows.spans()?, rows.attributes_apart(is_present)?))
+}
+
+impl Rows<'_> {
+    fn spans(&self) -> Result<SpanBatch, DecodeError> {
+        let rows = self;
+        let (starts, ends) = rows.times()?;
+        let columns: Vec<ArrayRef> = vec![
+            rows.ids(table::TRACE_ID, Column::TraceId)?,
+            rows.ids(table::SPAN_ID, Column::SpanId)?,
+            rows.ids(table::PARENT_SPAN_ID, Column::ParentSpanId)?,
+            rows.strings(table::TRACE_STATE, Column::TraceState)?,
+            rows.counts(table::FLAGS, Column::Flags)?,
+            rows.names()?,
+            rows.words(table::KIND, Column::Kind, |word| {
+                let mut kinds = SpanKind::ALL.into_iter();
+                kinds
+                    .find(|kind| kind.as_str() == word)
+                    .map(|kind| kind as i8)
+            })?,
+            starts,
+            ends,
+            rows.words(table::STATUS_CODE, Column::StatusCode, |word| {
+                let mut codes = StatusCode::ALL.into_iter();
+                codes
+                    .find(|code| code.as_str() == word)
+                    .map(|code| code as i8)
+            })?,
+            rows.strings(table::STATUS_MESSAGE, Column::StatusMessage)?,
+            rows.counts(
+                table::DROPPED_ATTRIBUTES_COUNT,
+                Column::DroppedAttributesCount,
+            )?,
+            rows.counts(table::DROPPED_EVENTS_COUNT, Column::DroppedEventsCount)?,
+            rows.counts(table::DROPPED_LINKS_COUNT, Column::DroppedLinksCount)?,
+            rows.attributes()?,
+            rows.events()?,
+            rows.links()?,
+            rows.resources()?,
+            rows.scopes()?,
+            rows.received_at()?,
+        ];
+        let batch = RecordBatch::try_new(schema(), columns)?;
+        SpanBatch::try_new(batch)
+            .map_err(|error| DecodeError::Columns(ArrowError::SchemaError(error.to_string())))
+    }
 }
 
 struct Rows<'a> {
     rows: &'a RecordBatch,
     catalogue: &'a Catalogue,
+    /// The attributes that become part of the spans, beside those without a column.
+    listed: &'a AttributeKeys,
 }
 
 impl<'a> Rows<'a> {

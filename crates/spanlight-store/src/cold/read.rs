@@ -1,11 +1,13 @@
 //! Reading data files: which row groups may have what is asked for, and of those the rows and columns that have it.
 
+mod attributes;
+
 use std::io;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use arrow_array::BinaryArray;
 use arrow_array::cast::AsArray as _;
+use arrow_array::{BinaryArray, RecordBatch};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use parquet::errors::ParquetError;
 use spanlight_model::{SpanBatch, TraceId};
@@ -30,9 +32,7 @@ use super::{dictionary, prune, select, traces};
 use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::hot::{TimeBounds, trace_key};
-use crate::scan::{
-    AttributeCount, AttributeKeys, Run, ScanColumns, ScanReport, ScanRequest, SkipReason,
-};
+use crate::scan::{AttributeKeys, Run, ScanColumns, ScanReport, ScanRequest, SkipReason};
 use crate::unreadable::Unreadable;
 
 /// Spans of a batch that has everything, and of one that has a few narrow columns.
@@ -294,25 +294,49 @@ impl Part {
         &self,
         take: &mut dyn FnMut(Result<SpanBatch, ReadError>) -> ControlFlow<()>,
     ) {
-        let read = self.read_batches(&mut |batch| take(Ok(batch)));
+        let group = self.group_reader();
+        let columns = &self.file.request.columns;
+        let batch_spans = match is_narrow(columns) {
+            true => BATCH_SPANS_NARROW,
+            false => BATCH_SPANS_WIDE,
+        };
+        let read = group.and_then(|group| {
+            let roots = self.columns(&group, &columns.attributes)?;
+            self.read_rows(&group, &roots, batch_spans, &mut |rows| {
+                let batch = decode(rows, &self.file.footer.catalogue);
+                let batch = batch.map_err(|error| ParquetError::General(error.to_string()))?;
+                Ok(take(Ok(batch)))
+            })
+        });
         if let Err(error) = read {
-            let file = &self.file;
-            let error = read_error(file.fetch.file(), &error, &file.unreadable);
             // It was the last anyway.
-            let _ = take(Err(error));
+            let _ = take(Err(self.error(&error)));
         }
     }
 
-    fn read_batches(
-        &self,
-        take: &mut dyn FnMut(SpanBatch) -> ControlFlow<()>,
-    ) -> Result<(), ParquetError> {
+    fn error(&self, error: &ParquetError) -> ReadError {
+        read_error(self.file.fetch.file(), error, &self.file.unreadable)
+    }
+
+    fn group_reader(&self) -> Result<GroupReader<'_>, ParquetError> {
         let file = &self.file;
         let report = &file.report;
         let mut group = GroupReader::new(&file.footer, file.fetch.clone(), self.group, report)?;
         if let Some(said) = &file.has_traces {
             group.traces_at = said.codes_in(self.group);
         }
+        Ok(group)
+    }
+
+    fn read_rows(
+        &self,
+        group: &GroupReader<'_>,
+        roots: &[usize],
+        batch_spans: usize,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<ControlFlow<()>, ParquetError>,
+    ) -> Result<(), ParquetError> {
+        let file = &self.file;
+        let report = &file.report;
         let whole = match &self.starts {
             Some(starts) => group.pages_where(|times| times.may_start_in(starts))?,
             None => Rows::all(group.spans()),
@@ -327,7 +351,7 @@ impl Part {
         }
         let rows = match &file.condition {
             Some(condition) => {
-                let (rows, reason) = select::select(&group, condition, &in_time)?;
+                let (rows, reason) = select::select(group, condition, &in_time)?;
                 if rows.is_empty() {
                     self.count_skipped(&whole, reason);
                     return Ok(());
@@ -344,14 +368,8 @@ impl Part {
         report.spans.skip(SkipReason::NoRows, failed as u64);
         report.row_groups.read(1);
         report.spans.read(rows.count() as u64);
-        let roots = self.columns(&group)?;
-        let columns = &file.request.columns;
-        let batch_spans = match is_narrow(columns) {
-            true => BATCH_SPANS_NARROW,
-            false => BATCH_SPANS_WIDE,
-        };
-        let mut starts = self.starts(&group, &rows)?;
-        for rows in group.rows(&roots, &rows, batch_spans)? {
+        let mut starts = self.starts(group, &rows)?;
+        for rows in group.rows(roots, &rows, batch_spans)? {
             let mut rows = rows?;
             if rows.num_rows() == 0 {
                 continue;
@@ -359,9 +377,7 @@ impl Part {
             if let Some(starts) = &mut starts {
                 rows = starts.join(&rows)?;
             }
-            let batch = decode(&rows, &file.footer.catalogue);
-            let batch = batch.map_err(|error| ParquetError::General(error.to_string()))?;
-            if take(batch).is_break() {
+            if take(&rows)?.is_break() {
                 return Ok(());
             }
         }
@@ -377,30 +393,15 @@ impl Part {
         }
     }
 
-    /// How many spans have a value in each attribute column; `None` where the file does not say it.
-    pub(crate) fn attribute_counts(&self) -> Option<Vec<AttributeCount>> {
-        let footer = &self.file.footer;
-        let group = footer.metadata.row_group(self.group);
-        let columns = footer.catalogue.columns().iter();
-        let columns = columns.filter(|column| column.scope == AttributeScope::Span);
-        let counts = columns.map(|column| {
-            let (leaf, _) = footer.leaf(&column.name)?;
-            let chunk = group.column(leaf);
-            let nulls = chunk.statistics()?.null_count_opt()?;
-            Some(AttributeCount {
-                key: column.key.clone(),
-                kind: column.kind.attribute_type(),
-                spans: u64::try_from(chunk.num_values()).ok()?.checked_sub(nulls)?,
-            })
-        });
-        counts.collect()
-    }
-
-    /// The columns that hold what is asked for.
-    fn columns(&self, group: &GroupReader<'_>) -> Result<Vec<usize>, ParquetError> {
+    /// The columns that hold what is asked for, and these attributes.
+    fn columns(
+        &self,
+        group: &GroupReader<'_>,
+        attributes: &AttributeKeys,
+    ) -> Result<Vec<usize>, ParquetError> {
         let footer = &self.file.footer;
         let columns = &self.file.request.columns;
-        let tail = self.needs_tail(group)?;
+        let tail = self.needs_tail(group, attributes)?;
         let exact = starts::are_exact(columns, &footer.groups[self.group]);
         let wanted = |name: &str| match name {
             table::TRACE_ID => columns.trace_id,
@@ -428,7 +429,7 @@ impl Part {
             table::EVENTS => columns.events,
             table::LINKS => columns.links,
             _ => footer.catalogue.by_name(name).is_some_and(|column| {
-                column.scope == AttributeScope::Span && columns.attributes.contains(&column.key)
+                column.scope == AttributeScope::Span && attributes.contains(&column.key)
             }),
         };
         let is_list = |name: &str| matches!(name, table::ATTRIBUTES | table::EVENTS | table::LINKS);
@@ -454,21 +455,6 @@ impl Part {
             }
             _ => Ok(None),
         }
-    }
-
-    /// Whether an attribute that is asked for may be among those that have no column.
-    fn needs_tail(&self, group: &GroupReader<'_>) -> Result<bool, ParquetError> {
-        let keys = match &self.file.request.columns.attributes {
-            AttributeKeys::None => return Ok(false),
-            AttributeKeys::All | AttributeKeys::Uncounted => return Ok(true),
-            AttributeKeys::Some(keys) => keys,
-        };
-        let Some((leaf, _)) = self.file.footer.leaf(super::condition::TAIL_KEYS) else {
-            return Ok(true);
-        };
-        let footer = &self.file.footer;
-        let known = footer.small_dictionary(&group.fetch, self.group, leaf)?;
-        Ok(known.is_none_or(|known| known.iter().flatten().any(|key| keys.contains(key))))
     }
 }
 

@@ -8,11 +8,11 @@ use arrow_array::UInt32Array;
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream::{self, BoxStream};
-use spanlight_model::{AttributeType, SpanBatch, TraceId};
+use spanlight_model::{SpanBatch, TraceId};
 use tokio::task;
 
 use super::report::{ScanReport, SkipReason};
-use super::{ScanRequest, memory};
+use super::{AttributeColumn, AttributeCount, ScanRequest, memory};
 use crate::cold::read::{FileReader, Part};
 use crate::cold::{ColdFile, FileTimes};
 use crate::error::ReadError;
@@ -40,17 +40,6 @@ pub struct Run {
     pub file: String,
     /// Which of the file's runs.
     pub number: usize,
-}
-
-/// How many spans of a partition have an attribute: told without reading them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttributeCount {
-    /// The key.
-    pub key: String,
-    /// The type of the values that were counted.
-    pub kind: AttributeType,
-    /// Spans with such a value; those that the request's range or filter leaves out are among them.
-    pub spans: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -238,6 +227,22 @@ impl Partition {
             Source::Unreadable { error, .. } => {
                 // It was the last anyway.
                 let _ = take(Err(error));
+            }
+        }
+    }
+
+    /// The same for those who look at all attributes, key by key: what has a column comes by itself, beside the
+    /// spans. They have what has no column, and the attributes that were asked for; in memory all. Of keys for which
+    /// `has_values` is false only the presence is read, which takes no dictionaries.
+    pub fn read_apart(
+        self,
+        has_values: impl Fn(&str) -> bool,
+        mut take: impl FnMut(Result<(SpanBatch, Vec<AttributeColumn>), ReadError>) -> ControlFlow<()>,
+    ) {
+        match self.source {
+            Source::File(part) => part.read_apart(&has_values, &mut take),
+            Source::Hot { .. } | Source::Unreadable { .. } => {
+                self.read(|batch| take(batch.map(|batch| (batch, Vec::new()))));
             }
         }
     }

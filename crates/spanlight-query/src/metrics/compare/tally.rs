@@ -1,11 +1,16 @@
 //! The values of one attribute, and how many spans have each.
 
+use rustc_hash::FxHashMap;
 use spanlight_model::AnyValue;
 
-use super::super::groups::Values;
+use super::super::groups::{GroupValue, Values};
+use super::chosen::Chosen;
 
 /// Values of an attribute, at most.
 const VALUES_MAX: usize = 10_000;
+
+/// Not looked up yet.
+const UNKNOWN: u32 = u32::MAX;
 
 /// The values of an attribute that were met, and how many spans have each.
 #[derive(Debug, Default)]
@@ -13,17 +18,16 @@ pub(super) struct Tally {
     pub(super) values: Values,
     /// By value, side and interval.
     pub(super) counts: Vec<f64>,
-    /// By side and interval: the spans that have any.
-    pub(super) totals: Vec<f64>,
+    /// By side and interval: the spans whose values are not kept.
+    rest: Vec<f64>,
     /// The values are not kept any more.
     pub(super) has_too_many: bool,
 }
 
 impl Tally {
     pub(super) fn add(&mut self, code: u32, place: u32, weight: f64, places: usize) {
-        self.totals.resize(places, 0.0);
-        self.totals[place as usize] += weight;
         if self.has_too_many {
+            self.rest[place as usize] += weight;
             return;
         }
         let at = code as usize * places + place as usize;
@@ -33,35 +37,140 @@ impl Tally {
         self.counts[at] += weight;
     }
 
-    pub(super) fn give_up(&mut self) {
+    /// Adds a value, if it is one, and tells its code, if it is kept.
+    pub(super) fn add_value(
+        &mut self,
+        value: impl FnOnce() -> Option<GroupValue>,
+        place: u32,
+        weight: f64,
+        places: usize,
+    ) -> Option<u32> {
+        if self.has_too_many {
+            self.rest[place as usize] += weight;
+            return None;
+        }
+        let code = self.values.number(&value()?);
+        self.add(code, place, weight, places);
+        self.bound(places);
+        (!self.has_too_many).then_some(code)
+    }
+
+    /// Adds the spans of all places; without a value where values are not kept.
+    pub(super) fn add_sums(&mut self, value: Option<&GroupValue>, sums: &[f64], places: usize) {
+        match value {
+            Some(value) if !self.has_too_many => {
+                let at = self.values.number(value) as usize * places;
+                let end = self.counts.len().max(at + places);
+                self.counts.resize(end, 0.0);
+                add(&mut self.counts[at..], sums);
+                self.bound(places);
+            }
+            _ => {
+                self.rest.resize(places, 0.0);
+                add(&mut self.rest, sums);
+            }
+        }
+    }
+
+    /// Adds all rows: each has this value, or one that is not kept.
+    pub(super) fn add_all(&mut self, value: Option<&GroupValue>, chosen: &Chosen) {
+        self.add_sums(value, &chosen.sums, chosen.places_in_all());
+    }
+
+    /// Adds rows that have a value, which is not kept.
+    pub(super) fn present(&mut self, chosen: &Chosen, has: impl Fn(usize) -> bool) {
+        self.rest.resize(chosen.places_in_all(), 0.0);
+        let present = chosen.each().filter(|(row, ..)| has(*row));
+        present.for_each(|(_, place, weight)| self.rest[place as usize] += weight);
+    }
+
+    /// Adds the values of a dictionary of so many, each looked up once.
+    pub(super) fn coded(
+        &mut self,
+        chosen: &Chosen,
+        count: usize,
+        code: impl Fn(usize) -> Option<usize>,
+        value: impl Fn(usize) -> Option<GroupValue>,
+    ) {
+        let places = chosen.places_in_all();
+        let mut known = vec![UNKNOWN; count];
+        for (row, place, weight) in chosen.each() {
+            let Some(index) = code(row) else { continue };
+            match known[index] {
+                UNKNOWN => {
+                    let code = self.add_value(|| value(index), place, weight, places);
+                    known[index] = code.unwrap_or(UNKNOWN);
+                }
+                code => self.add(code, place, weight, places),
+            }
+        }
+    }
+
+    /// Adds numbers, of which one is often that of the row before.
+    pub(super) fn numbers(
+        &mut self,
+        chosen: &Chosen,
+        number: impl Fn(usize) -> Option<i64>,
+        value: impl Fn(i64) -> GroupValue,
+    ) {
+        let places = chosen.places_in_all();
+        let mut known: FxHashMap<i64, u32> = FxHashMap::default();
+        let mut last = None;
+        for (row, place, weight) in chosen.each() {
+            let Some(number) = number(row) else { continue };
+            let code = match last {
+                Some((it, code)) if it == number => Some(code),
+                _ => known.get(&number).copied(),
+            };
+            let code = match code {
+                Some(code) => {
+                    self.add(code, place, weight, places);
+                    Some(code)
+                }
+                None => {
+                    let code = self.add_value(|| Some(value(number)), place, weight, places);
+                    code.inspect(|code| _ = known.insert(number, *code))
+                }
+            };
+            last = code.map(|code| (number, code));
+        }
+    }
+
+    /// The values are not kept any more.
+    pub(super) fn give_up(&mut self, places: usize) {
+        self.rest = self.totals(places);
         self.has_too_many = true;
         self.values = Values::default();
         self.counts = Vec::new();
     }
 
-    pub(super) fn bound(&mut self) {
+    /// By side and interval: the spans that have any value.
+    pub(super) fn totals(&self, places: usize) -> Vec<f64> {
+        let mut totals = self.rest.clone();
+        totals.resize(places, 0.0);
+        for counts in self.counts.chunks(places) {
+            add(&mut totals, counts);
+        }
+        totals
+    }
+
+    pub(super) fn bound(&mut self, places: usize) {
         if self.values.len() > VALUES_MAX {
-            self.give_up();
+            self.give_up(places);
         }
     }
 
     pub(super) fn merge(&mut self, other: &Self, places: usize) {
-        self.totals.resize(places, 0.0);
-        for (all, one) in self.totals.iter_mut().zip(&other.totals) {
-            *all += one;
-        }
         if self.has_too_many || other.has_too_many {
-            return self.give_up();
+            if !self.has_too_many {
+                self.give_up(places);
+            }
+            return add(&mut self.rest, &other.totals(places));
         }
         let values = other.values.list().iter();
         for (value, counts) in values.zip(other.counts.chunks(places)) {
-            let at = self.values.number(value) as usize * places;
-            let end = self.counts.len().max(at + places);
-            self.counts.resize(end, 0.0);
-            let all = self.counts[at..].iter_mut();
-            all.zip(counts).for_each(|(all, one)| *all += one);
+            self.add_sums(Some(value), counts, places);
         }
-        self.bound();
     }
 
     /// The values that the most spans of a side have, with their counts by interval; of equal ones always the same.
@@ -89,4 +198,8 @@ impl Tally {
             .map(|(_, value, counts)| (value.to_any(), counts.to_vec()))
             .collect()
     }
+}
+
+fn add(all: &mut [f64], more: &[f64]) {
+    all.iter_mut().zip(more).for_each(|(all, one)| *all += one);
 }

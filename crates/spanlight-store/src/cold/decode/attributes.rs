@@ -19,6 +19,7 @@ use spanlight_model::{AttributeType, Value};
 use super::{DecodeError, Rows, dictionary_values, integer_column, texts};
 use crate::cold::catalogue::{AttributeScope, ColumnType};
 use crate::cold::schema as table;
+use crate::scan::{AttributeColumn, AttributeValues};
 
 const NAME: &str = table::ATTRIBUTES;
 
@@ -138,7 +139,8 @@ impl Rows<'_> {
     pub(super) fn attributes(&self) -> Result<ArrayRef, DecodeError> {
         let mut columns = Vec::new();
         for column in self.catalogue.columns() {
-            let array = self.column(&column.name);
+            let is_listed = self.listed.contains(&column.key);
+            let array = self.column(&column.name).filter(|_| is_listed);
             if let Some(array) = array.filter(|_| column.scope == AttributeScope::Span) {
                 columns.push((column.key.as_str(), ValueColumn::of(column.kind, array)?));
             }
@@ -152,6 +154,42 @@ impl Rows<'_> {
             Some(tail) if columns.is_empty() => Ok(Arc::new(attribute_lists(tail)?)),
             tail => Ok(Arc::new(joined(self.len(), &columns, tail)?)),
         }
+    }
+}
+
+impl Rows<'_> {
+    /// The columns of attributes that are no part of the spans.
+    pub(super) fn attributes_apart(
+        &self,
+        is_present: impl Fn(&str) -> bool,
+    ) -> Result<Vec<AttributeColumn>, DecodeError> {
+        let columns = self.catalogue.columns().iter();
+        let apart = columns.filter(|column| {
+            column.scope == AttributeScope::Span && !self.listed.contains(&column.key)
+        });
+        let mut found = Vec::new();
+        for column in apart {
+            let Some(array) = self.column(&column.name) else {
+                continue;
+            };
+            let values = match is_present(&column.key) {
+                true => AttributeValues::Present(array.nulls().cloned()),
+                false => match ValueColumn::of(column.kind, array)? {
+                    ValueColumn::Texts(texts) => {
+                        let values = dictionary_values(NAME, &texts)?.clone();
+                        AttributeValues::Texts(texts.keys().clone(), values)
+                    }
+                    ValueColumn::Ints(ints) => AttributeValues::Ints(ints.clone()),
+                    ValueColumn::Doubles(doubles) => AttributeValues::Doubles(doubles.clone()),
+                    ValueColumn::Bools(bools) => AttributeValues::Bools(bools.clone()),
+                },
+            };
+            found.push(AttributeColumn {
+                key: column.key.clone(),
+                values,
+            });
+        }
+        Ok(found)
     }
 }
 

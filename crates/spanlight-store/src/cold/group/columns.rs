@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{FieldRef, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::ParquetError;
 
@@ -23,6 +23,8 @@ pub(super) struct Columns {
 
 enum Column {
     Flat(Box<FlatColumn>),
+    /// Only which rows have a value.
+    Presence(Box<FlatColumn>),
     /// A column of lists. It gives as many rows at a time as are asked of the others.
     Nested(ParquetRecordBatchReader),
 }
@@ -43,6 +45,12 @@ impl Columns {
     pub(super) fn push_flat(&mut self, field: FieldRef, column: FlatColumn) {
         self.fields.push(field);
         self.columns.push(Column::Flat(Box::new(column)));
+    }
+
+    pub(super) fn push_presence(&mut self, name: &str, column: FlatColumn) {
+        let field = Field::new(name, DataType::Boolean, true);
+        self.fields.push(Arc::new(field));
+        self.columns.push(Column::Presence(Box::new(column)));
     }
 
     pub(super) fn push_nested(&mut self, field: FieldRef, column: ParquetRecordBatchReader) {
@@ -103,6 +111,7 @@ impl Column {
     fn read(&mut self, rows: &[Range<usize>]) -> Result<ArrayRef, ParquetError> {
         match self {
             Self::Flat(column) => column.read(rows),
+            Self::Presence(column) => column.presence(rows),
             Self::Nested(reader) => {
                 let early = || ParquetError::General("a column ends too early".to_owned());
                 let batch = reader.next().ok_or_else(early)??;

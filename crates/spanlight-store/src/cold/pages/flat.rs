@@ -14,7 +14,7 @@ use arrow_buffer::{
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 use parquet::errors::ParquetError;
 
-use super::encodings::Validity;
+use super::encodings::{Validity, split_levels};
 use super::values::{Distinct, OpenRows, PageValues};
 use super::{ColumnPages, Page, damaged};
 use crate::cold::dictionary::Values;
@@ -93,6 +93,32 @@ impl FlatColumn {
             )?),
             _ => Err(damaged("a column ends too early")),
         }
+    }
+
+    /// Which of these rows have a value, of a column that has nothing else: the valid ones of an array.
+    pub(crate) fn presence(&mut self, ranges: &[Range<usize>]) -> Result<ArrayRef, ParquetError> {
+        let count = ranges.iter().map(ExactSizeIterator::len).sum();
+        let is_optional = self.pages.column().column_descr().max_def_level() > 0;
+        let mut nulls = NullBufferBuilder::new(count);
+        for range in ranges {
+            let mut from = range.start;
+            while from < range.end {
+                let OpenPage { page, rows } = self.page_of(from)?;
+                if page.slots != rows.len() {
+                    return Err(damaged("a page has another number of rows than is said"));
+                }
+                let to = range.end.min(rows.end);
+                let slots = from - rows.start..to - rows.start;
+                let validity = match is_optional {
+                    true => split_levels(&page.bytes, slots)?.0.validity,
+                    false => Validity::All,
+                };
+                push_nulls(&mut nulls, &validity, 0..to - from);
+                from = to;
+            }
+        }
+        let values = BooleanBuffer::new_unset(count);
+        Ok(Arc::new(BooleanArray::new(values, nulls.finish())))
     }
 
     /// Calls with what is opened of each page that has rows of these ranges, and which of the opened rows those are.

@@ -1,0 +1,86 @@
+//! What a row group has of attributes: how many, by themselves beside the spans, and whether among those without a column.
+
+use std::ops::ControlFlow;
+
+use parquet::errors::ParquetError;
+use spanlight_model::SpanBatch;
+
+use super::Part;
+use crate::cold::catalogue::AttributeScope;
+use crate::cold::condition::TAIL_KEYS;
+use crate::cold::decode::decode_apart;
+use crate::cold::group::GroupReader;
+use crate::error::ReadError;
+use crate::scan::{AttributeColumn, AttributeCount, AttributeKeys};
+
+/// Spans of a batch whose attributes come apart: a row group as we write them, so that traces are seldom cut.
+const BATCH_SPANS: usize = 128 << 10;
+
+/// Takes spans with attributes by themselves.
+type TakeApart<'t> =
+    dyn FnMut(Result<(SpanBatch, Vec<AttributeColumn>), ReadError>) -> ControlFlow<()> + 't;
+
+impl Part {
+    /// The same with the columns of attributes by themselves; see
+    /// [`Partition::read_apart`](crate::Partition::read_apart).
+    pub(crate) fn read_apart(&self, has_values: &dyn Fn(&str) -> bool, take: &mut TakeApart<'_>) {
+        let footer = &self.file.footer;
+        let listed = &self.file.request.columns.attributes;
+        let is_present = |key: &str| !has_values(key);
+        let read = self.group_reader().and_then(|group| {
+            let roots = self.columns(&group, &AttributeKeys::All)?;
+            let present = roots.iter().copied().filter(|&root| {
+                let column = footer.catalogue.by_name(&footer.roots()[root].0);
+                column.is_some_and(|it| !listed.contains(&it.key) && is_present(&it.key))
+            });
+            let group = group.with_presence(present.collect());
+            self.read_rows(&group, &roots, BATCH_SPANS, &mut |rows| {
+                let batch = decode_apart(rows, &footer.catalogue, listed, is_present);
+                let batch = batch.map_err(|error| ParquetError::General(error.to_string()))?;
+                Ok(take(Ok(batch)))
+            })
+        });
+        if let Err(error) = read {
+            // It was the last anyway.
+            let _ = take(Err(self.error(&error)));
+        }
+    }
+
+    /// How many spans have a value in each attribute column; `None` where the file does not say it.
+    pub(crate) fn attribute_counts(&self) -> Option<Vec<AttributeCount>> {
+        let footer = &self.file.footer;
+        let group = footer.metadata.row_group(self.group);
+        let columns = footer.catalogue.columns().iter();
+        let columns = columns.filter(|column| column.scope == AttributeScope::Span);
+        let counts = columns.map(|column| {
+            let (leaf, _) = footer.leaf(&column.name)?;
+            let chunk = group.column(leaf);
+            let nulls = chunk.statistics()?.null_count_opt()?;
+            Some(AttributeCount {
+                key: column.key.clone(),
+                kind: column.kind.attribute_type(),
+                spans: u64::try_from(chunk.num_values()).ok()?.checked_sub(nulls)?,
+            })
+        });
+        counts.collect()
+    }
+
+    /// Whether an attribute that is asked for may be among those that have no column.
+    pub(super) fn needs_tail(
+        &self,
+        group: &GroupReader<'_>,
+        attributes: &AttributeKeys,
+    ) -> Result<bool, ParquetError> {
+        let keys = match attributes {
+            AttributeKeys::None => return Ok(false),
+            AttributeKeys::All | AttributeKeys::Uncounted => return Ok(true),
+            AttributeKeys::Some(keys) => keys,
+        };
+        let Some((leaf, _)) = self.file.footer.leaf(TAIL_KEYS) else {
+            return Ok(true);
+        };
+        let footer = &self.file.footer;
+        let known = footer.small_dictionary(&group.fetch, self.group, leaf)?;
+        Ok(known.is_none_or(|known| known.iter().flatten().any(|key| keys.contains(key))))
+    }
+}
