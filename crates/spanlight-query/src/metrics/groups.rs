@@ -17,6 +17,9 @@ use crate::predicate::{Accessor, Bound, Scalar, entry};
 /// The cell of spans outside the time range.
 pub(crate) const NO_CELL: u32 = u32::MAX;
 
+/// Groups of several values that are told by a table of all that could be.
+const DENSE_PAIRS: usize = 4 << 10;
+
 /// Cells of one answer, at most, whatever the memory.
 const CELLS_MAX: usize = 4 << 20;
 
@@ -312,6 +315,26 @@ impl Groups {
                 }
                 codes
             }
+            _ if self.pairs() <= DENSE_PAIRS => {
+                // Of few values each, a table of all pairs is faster than looking up what comes.
+                let mut of_pair: Vec<u32> = vec![NO_CELL; self.pairs()];
+                let widths: Vec<usize> = self.values.iter().map(Values::len).collect();
+                (0..rows.len())
+                    .map(|at| {
+                        if codes.iter().any(|codes| codes[at] == UNKNOWN) {
+                            return NO_CELL;
+                        }
+                        let both = codes.iter().zip(&widths);
+                        let pair =
+                            both.fold(0, |pair, (codes, width)| pair * width + codes[at] as usize);
+                        if of_pair[pair] == NO_CELL {
+                            let codes: Vec<u32> = codes.iter().map(|codes| codes[at]).collect();
+                            of_pair[pair] = self.group(&codes);
+                        }
+                        of_pair[pair]
+                    })
+                    .collect()
+            }
             _ => {
                 let (mut last, mut last_group) = (Vec::new(), NO_CELL);
                 let mut now = Vec::with_capacity(codes.len());
@@ -331,6 +354,12 @@ impl Groups {
                     .collect()
             }
         }
+    }
+
+    /// How many groups the values could make.
+    fn pairs(&self) -> usize {
+        let widths = self.values.iter().map(Values::len);
+        widths.fold(1, usize::saturating_mul)
     }
 
     fn group(&mut self, codes: &[u32]) -> u32 {
@@ -353,13 +382,32 @@ const UNKNOWN: u32 = NO_CELL;
 
 /// The number of the bucket of each row's value; [`UNKNOWN`] for what is no number.
 fn buckets(values: &mut Values, bound: &Bound<'_>, slot: usize, rows: &[u32]) -> Vec<u32> {
-    let bucket = |&row: &u32| {
-        let greatest = bucket_of(sample(bound, Some(slot), row as usize))?;
-        Some(values.number(&GroupValue::Float(greatest.to_bits())))
+    let is_duration = matches!(
+        bound.accessor(slot),
+        Accessor::Intrinsic(Intrinsic::Duration)
+    );
+    let (starts, ends) = (&bound.columns.start_times, &bound.columns.end_times);
+    let sample = |row: usize| match is_duration {
+        true => {
+            let nanos = ends.value(row).saturating_sub(starts.value(row));
+            Sample::Duration(nanos.max(0) as u64)
+        }
+        false => sample(bound, Some(slot), row),
+    };
+    // There are no more buckets than exponents.
+    let mut known: FxHashMap<u64, u32> = FxHashMap::default();
+    let mut last = (f64::NAN.to_bits(), UNKNOWN);
+    let mut bucket = |row: usize| {
+        let bits = bucket_of(sample(row))?.to_bits();
+        if last.0 != bits {
+            let code = known.entry(bits);
+            let code = code.or_insert_with(|| values.number(&GroupValue::Float(bits)));
+            last = (bits, *code);
+        }
+        Some(last.1)
     };
     rows.iter()
-        .map(bucket)
-        .map(|it| it.unwrap_or(UNKNOWN))
+        .map(|&row| bucket(row as usize).unwrap_or(UNKNOWN))
         .collect()
 }
 
