@@ -79,6 +79,7 @@ pub(crate) fn select(
             trace,
             bound: &bound,
             hits: &hits,
+            shows: false,
         };
         for span in evaluation.run(plan).iter().flat_map(|set| &set.spans) {
             let at = trace.rows[*span];
@@ -131,6 +132,7 @@ pub(crate) fn decide(
                 trace,
                 bound: &bound,
                 hits: &hits,
+                shows: true,
             };
             let mut sets = evaluation.run(plan);
             let count = scope.spans_per_trace;
@@ -161,7 +163,10 @@ fn shapes<'a>(
             places[at.part][at.row] = (number as u32, position as u32);
         }
     }
-    let mut shapes: Vec<TraceShape<'_>> = traces.iter().map(|it| it.shape(columns)).collect();
+    let mut shapes: Vec<TraceShape<'_>> = {
+        let shapes = traces.iter().map(|it| it.shape(&plan.fields, columns));
+        shapes.collect()
+    };
     if let Some(own) = plan.fields.of_parents() {
         let bind = |columns: &SpanColumns<'a>| Bound::new(&own, columns.clone(), None);
         let bound: Vec<Bound<'a>> = columns.iter().map(bind).collect();

@@ -3,6 +3,8 @@
 
 mod order;
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 use spanlight_model::AnyValue;
 use spanlight_traceql::ast::{
@@ -39,6 +41,8 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) bound: &'a [Bound<'a>],
     /// By filter, part and row: whether the filter selects the span.
     pub(crate) hits: &'a [Vec<Vec<bool>>],
+    /// Whether groups and aggregates are shown beside the spans.
+    pub(crate) shows: bool,
 }
 
 impl Evaluation<'_> {
@@ -154,7 +158,7 @@ impl Evaluation<'_> {
 
     /// The spans that have one of `others` in the relation: r of `l OP r` when `others` are l.
     fn related(&self, relation: Relation, others: &[usize]) -> Related {
-        let tree = &self.trace.tree;
+        let tree = self.trace.tree();
         let mut is_other = vec![false; self.trace.rows.len()];
         for &span in others {
             is_other[span] = true;
@@ -189,7 +193,9 @@ impl Evaluation<'_> {
         if !compare(filter.operator, &value, &filter.value) {
             return None;
         }
-        set.show(&filter.aggregate.text, &value);
+        if self.shows {
+            set.show(&filter.aggregate.text, &value);
+        }
         Some(set)
     }
 
@@ -252,19 +258,26 @@ impl Evaluation<'_> {
 
     /// The set split by the value, groups in the order of their first spans.
     fn group(&self, node: &Node, text: &str, set: Selected) -> Vec<Selected> {
+        let mut texts: FxHashMap<Cow<'_, str>, usize> = FxHashMap::default();
         let mut known: FxHashMap<String, usize> = FxHashMap::default();
         let mut groups: Vec<Selected> = Vec::new();
         for span in set.spans {
             let value = self.value(node, span);
             // Values of different types are different groups; the debug form tells them apart.
-            let group = *known.entry(format!("{value:?}")).or_insert_with(|| {
-                let nil = || AnyValue::String("nil".to_owned());
+            let new = || {
                 let mut attributes = set.attributes.clone();
-                attributes.push((text.to_owned(), value.to_any().unwrap_or_else(nil)));
+                if self.shows {
+                    let nil = || AnyValue::String("nil".to_owned());
+                    attributes.push((text.to_owned(), value.to_any().unwrap_or_else(nil)));
+                }
                 let spans = Vec::new();
                 groups.push(Selected { spans, attributes });
                 groups.len() - 1
-            });
+            };
+            let group = match &value {
+                Scalar::Text(text) => *texts.entry(text.clone()).or_insert_with(new),
+                value => *known.entry(format!("{value:?}")).or_insert_with(new),
+            };
             groups[group].spans.push(span);
         }
         groups

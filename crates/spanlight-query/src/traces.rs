@@ -1,12 +1,14 @@
 //! Loaded spans grouped into traces: each span once, by time, with the shape of the trace around it.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 use spanlight_model::{SpanBatch, SpanColumns, TraceId};
+use spanlight_traceql::ast::{Field, Intrinsic};
 
-use crate::predicate::{Bound, Scalar, TraceShape};
+use crate::predicate::{Bound, Fields, Scalar, TraceShape};
 use crate::tree::{self, NO_PARENT, Place, SharedIds, Tree};
 
 /// Where a span is: a part and a row of it.
@@ -22,7 +24,8 @@ pub(crate) struct TraceRows {
     pub(crate) id: TraceId,
     pub(crate) rows: Vec<RowAt>,
     pub(crate) places: Vec<Place>,
-    pub(crate) tree: Tree,
+    /// Built when it is asked for: few questions need it.
+    tree: OnceCell<Tree>,
     pub(crate) start: i64,
     pub(crate) end: i64,
     /// The earliest span without a parent.
@@ -58,14 +61,19 @@ impl TraceRows {
     }
 
     fn new(id: TraceId, found: &[(RowAt, Place)]) -> Self {
-        let places: Vec<Place> = found.iter().map(|&(_, place)| place).collect();
-        let mut standing = tree::distinct(&places);
-        standing.sort_by_key(|&at| (places[at].start, places[at].span_id, places[at].kind as i8));
-        let places: Vec<Place> = standing.iter().map(|&at| places[at]).collect();
+        let (mut rows, mut places): (Vec<RowAt>, Vec<Place>) = found.iter().copied().unzip();
+        let order = |place: &Place| (place.start, place.span_id, place.kind as i8);
+        // As files have them: in order, and seldom twice.
+        if !tree::are_distinct(&places) || !places.is_sorted_by_key(order) {
+            let mut standing = tree::distinct(&places);
+            standing.sort_by_key(|&at| order(&places[at]));
+            rows = standing.iter().map(|&at| rows[at]).collect();
+            places = standing.iter().map(|&at| places[at]).collect();
+        }
         Self {
             id,
-            rows: standing.iter().map(|&at| found[at].0).collect(),
-            tree: Tree::build(&places, SharedIds::AsSent),
+            rows,
+            tree: OnceCell::new(),
             start: places.first().map_or(0, |place| place.start),
             end: places
                 .iter()
@@ -81,23 +89,40 @@ impl TraceRows {
         self.end.saturating_sub(self.start)
     }
 
-    /// What the fields that need the whole trace read.
-    pub(crate) fn shape<'a>(&self, columns: &[SpanColumns<'a>]) -> TraceShape<'a> {
+    /// Which span is below which.
+    pub(crate) fn tree(&self) -> &Tree {
+        let build = || Tree::build(&self.places, SharedIds::AsSent);
+        self.tree.get_or_init(build)
+    }
+
+    /// What these fields, which need the whole trace, read.
+    pub(crate) fn shape<'a>(&self, fields: &Fields, columns: &[SpanColumns<'a>]) -> TraceShape<'a> {
+        use Intrinsic as I;
         let root = self.root.map(|root| self.rows[root]);
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let service = root.and_then(|at| columns[at.part].service_name(at.row));
+        let has = |wanted: &[Intrinsic]| {
+            let is_wanted = |it: &Field| matches!(it, Field::Intrinsic(it) if wanted.contains(it));
+            fields.iter().any(is_wanted)
+        };
         TraceShape {
             duration: self.duration(),
-            root_name: text(root.map(|at| columns[at.part].name(at.row))),
-            root_service_name: text(root.and_then(|at| columns[at.part].service_name(at.row))),
-            child_counts: self.child_counts(),
-            nested_sets: self.nested_sets(),
+            root_name: root.map_or("", |at| columns[at.part].name(at.row)),
+            root_service_name: service.unwrap_or_default(),
+            child_counts: match has(&[I::SpanChildCount]) {
+                true => self.child_counts(),
+                false => Vec::new(),
+            },
+            nested_sets: match has(&[I::NestedSetLeft, I::NestedSetRight, I::NestedSetParent]) {
+                true => self.nested_sets(),
+                false => Vec::new(),
+            },
             of_parents: Vec::new(),
         }
     }
 
     /// What a field is of each span's parent, by position; nothing where there is none.
     pub(crate) fn of_parents<'a>(&self, slot: usize, bound: &[Bound<'a>]) -> Vec<Scalar<'a>> {
-        let of = |position: usize| match self.tree.parent(position as u32) {
+        let of = |position: usize| match self.tree().parent(position as u32) {
             Some(parent) => {
                 let at = self.rows[parent];
                 bound[at.part].value(slot, bound[at.part].first_position(at.row))
@@ -109,8 +134,8 @@ impl TraceRows {
 
     /// Direct children by id, those whose link was cut to break a cycle included.
     fn child_counts(&self) -> Vec<u32> {
-        let mut counts = self.tree.child_counts.clone();
-        for (at, &parent) in self.tree.cut_parents.iter().enumerate() {
+        let mut counts = self.tree().child_counts.clone();
+        for (at, &parent) in self.tree().cut_parents.iter().enumerate() {
             if parent != NO_PARENT && parent as usize != at {
                 counts[parent as usize] += 1;
             }
@@ -120,7 +145,7 @@ impl TraceRows {
 
     /// Numbers of a walk over the forest, depth first, from 1: on the way down, on the way up, and the parent's first.
     fn nested_sets(&self) -> Vec<[i64; 3]> {
-        let tree = &self.tree;
+        let tree = self.tree();
         let mut sets = vec![[0, 0, -1]; self.places.len()];
         for (index, &position) in tree.order.iter().enumerate() {
             let at = position as usize;

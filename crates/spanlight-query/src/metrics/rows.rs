@@ -20,7 +20,7 @@ use crate::load::MemoryFull;
 use crate::parallel::{Reading, Stopped, Worker};
 use crate::plan::filter_bit;
 use crate::predicate::{Bound, Filter};
-use crate::traces::TraceRows;
+use crate::traces::{TraceRows, group};
 
 /// Takes the rows that were selected.
 pub(crate) trait Sink: Send + 'static {
@@ -52,6 +52,19 @@ pub(crate) struct RowWorker<S> {
     memory: MemoryReservation,
     cancelled: Cancelled,
     streamed: bool,
+    /// Of the partition nothing was seen yet.
+    is_first: bool,
+    open: Option<Open>,
+}
+
+/// A trace at the edge of a batch, which may go on in the next.
+#[derive(Debug)]
+struct Open {
+    id: TraceId,
+    parts: Vec<SpanBatch>,
+    found: u64,
+    /// The partition begins with it.
+    is_first: bool,
 }
 
 /// Rows of one trace that stand together.
@@ -80,6 +93,8 @@ impl<S: Sink> RowWorker<S> {
             memory,
             cancelled: cancelled.clone(),
             streamed: false,
+            is_first: true,
+            open: None,
         }
     }
 
@@ -132,35 +147,86 @@ impl<S: Sink> RowWorker<S> {
         }
         let columns = &bound.columns;
         let runs = runs(columns.trace_ids.value_data(), hits.len());
+        // Attributes by themselves are of this batch alone.
+        let may_go_on = self.streamed && !S::APART;
         let mut whole = Vec::new();
         for Run { trace, from, to } in runs {
-            let is_edge = from == 0 || to == hits.len();
-            let hits = &hits[from..to];
+            let found = hits[from..to].iter().fold(0, |found, hits| found | hits);
             let id = TraceId(trace.to_be_bytes());
-            if is_edge || !self.streamed || self.repeated.contains(&(trace as TraceKey)) {
-                if hits.iter().any(|&hits| hits != 0) {
-                    self.again.insert(id);
+            let is_edge = from == 0 || to == hits.len();
+            if !self.streamed || self.repeated.contains(&(trace as TraceKey)) {
+                self.leave(id, found);
+            } else if is_edge && may_go_on {
+                let rows = batch.slice(from, to - from);
+                self.go_on(id, rows, found);
+                if to < hits.len() {
+                    self.close();
                 }
-            } else if may_match(&self.plan.plan.needs, hits) {
+            } else if is_edge {
+                self.leave(id, found);
+            } else if may_match(&self.plan.plan.needs, &[found]) {
                 whole.push(TraceRows::of_run(id, columns, from..to));
             }
         }
-        let (sink, parts) = (&mut self.sink, std::slice::from_ref(batch));
-        decide::select(
-            parts,
-            &whole,
-            &self.plan.plan,
-            &self.cancelled,
-            |bound, rows| {
-                sink.add(bound, &rows, apart);
-            },
-        );
+        self.select(std::slice::from_ref(batch), &whole, apart);
+    }
+
+    /// To be read by its id.
+    fn leave(&mut self, id: TraceId, found: u64) {
+        if found != 0 {
+            self.again.insert(id);
+        }
+    }
+
+    /// Rows at the edge of a batch: of the trace that is open, or of one that is now.
+    fn go_on(&mut self, id: TraceId, rows: SpanBatch, found: u64) {
+        if self.open.as_ref().is_some_and(|open| open.id != id) {
+            self.close();
+        }
+        let is_first = std::mem::take(&mut self.is_first);
+        let open = self.open.get_or_insert_with(|| Open {
+            id,
+            parts: Vec::new(),
+            found: 0,
+            is_first,
+        });
+        open.parts.push(rows);
+        open.found |= found;
+    }
+
+    /// The open trace has ended.
+    fn close(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if open.is_first {
+            // It may have begun in the partition before.
+            self.leave(open.id, open.found);
+        } else if may_match(&self.plan.plan.needs, &[open.found]) {
+            let traces = group(&open.parts, &BTreeSet::from([open.id]));
+            self.select(&open.parts, &traces, &[]);
+        }
+    }
+
+    fn select(&mut self, parts: &[SpanBatch], traces: &[TraceRows], apart: &[AttributeColumn]) {
+        let (plan, sink) = (&self.plan.plan, &mut self.sink);
+        decide::select(parts, traces, plan, &self.cancelled, |bound, rows| {
+            sink.add(bound, &rows, apart);
+        });
     }
 }
 
 impl<S: Sink> Worker for RowWorker<S> {
     fn begin(&mut self, partition: &Partition) {
         self.streamed = partition.has_runs_of_traces() && !partition.may_repeat();
+        self.is_first = true;
+        self.open = None;
+    }
+
+    fn end(&mut self) -> Result<(), MemoryFull> {
+        // It may go on in the next partition.
+        if let Some(open) = self.open.take() {
+            self.leave(open.id, open.found);
+        }
+        Ok(())
     }
 
     fn read(&mut self, partition: Partition, reading: &Reading<'_>) -> Result<(), Stopped> {

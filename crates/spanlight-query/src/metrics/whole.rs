@@ -73,7 +73,11 @@ impl Pass<'_> {
             groups: groups(pass),
             cells: Cells::new(&pass.plan.measure),
         };
-        let columns = self.plan.columns().union(&ScanColumns::BASE);
+        // Receipt decides between records of one span, and in a file there is one of each.
+        let columns = self.plan.columns().union(&ScanColumns {
+            received_at: false,
+            ..ScanColumns::BASE
+        });
         let workers = self.rows(columns.clone(), |_| true, make).await?;
         let mut table = Table::new(&self.plan.measure, self.intervals.count());
         let mut again = BTreeSet::new();

@@ -21,8 +21,8 @@ pub(crate) struct Position {
 #[derive(Debug, Default)]
 pub(crate) struct TraceShape<'a> {
     pub(crate) duration: i64,
-    pub(crate) root_name: String,
-    pub(crate) root_service_name: String,
+    pub(crate) root_name: &'a str,
+    pub(crate) root_service_name: &'a str,
     /// By position in the trace.
     pub(crate) child_counts: Vec<u32>,
     /// Left, right and parent's left, by position in the trace.
@@ -221,9 +221,9 @@ impl<'a> Bound<'a> {
         let nested = |side: usize| Some(Scalar::Int(shape.nested_sets.get(position)?[side]));
         match intrinsic {
             Intrinsic::TraceDuration => Some(Scalar::Duration(shape.duration)),
-            Intrinsic::RootName => Some(Scalar::Text(Cow::Borrowed(&shape.root_name))),
+            Intrinsic::RootName => Some(Scalar::Text(Cow::Borrowed(shape.root_name))),
             Intrinsic::RootServiceName => {
-                Some(Scalar::Text(Cow::Borrowed(&shape.root_service_name)))
+                Some(Scalar::Text(Cow::Borrowed(shape.root_service_name)))
             }
             Intrinsic::SpanChildCount => {
                 let count = *shape.child_counts.get(position)?;

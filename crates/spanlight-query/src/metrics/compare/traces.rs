@@ -60,8 +60,8 @@ impl<'a> Traces<'a> {
                 continue;
             };
             self.numbers[at] = *known.entry(number).or_insert_with(|| {
-                self.roots[0].push(&shape.root_name);
-                self.roots[1].push(&shape.root_service_name);
+                self.roots[0].push(shape.root_name);
+                self.roots[1].push(shape.root_service_name);
                 self.roots[0].len() as u32 - 1
             });
             let count = shape.child_counts.get(position);
