@@ -42,13 +42,7 @@ const TOP: u32 = 10;
 const CELLS_MAX: usize = 2 << 20;
 
 /// What beside attributes is compared. Not what nearly each span has for itself: ids and times.
-const INTRINSICS: [Intrinsic; 5] = [
-    Intrinsic::Name,
-    Intrinsic::Kind,
-    Intrinsic::Status,
-    Intrinsic::InstrumentationName,
-    Intrinsic::InstrumentationVersion,
-];
+const INTRINSICS: [Intrinsic; 3] = [Intrinsic::Name, Intrinsic::Kind, Intrinsic::Status];
 
 /// The same, of the trace; see [`Traces`].
 const OF_TRACES: [Intrinsic; 2] = [Intrinsic::RootName, Intrinsic::RootServiceName];
@@ -149,9 +143,17 @@ impl CompareSink {
         }
         let mut selected = selected.into_iter().peekable();
         let count = self.intervals.count();
+        // Spans of a trace start in the same interval, mostly.
+        let (mut known, mut interval) = (0..0_i64, 0);
         let place = |&row: &u32| {
             let side = usize::from(selected.next_if_eq(&row).is_some());
-            (side * count + self.intervals.interval_of(starts[row as usize])) as u32
+            let start = starts[row as usize];
+            if !known.contains(&start) {
+                interval = self.intervals.interval_of(start);
+                let from = self.intervals.start_of(interval);
+                known = from..self.intervals.start_of(interval + 1).max(from);
+            }
+            (side * count + interval) as u32
         };
         let places = rows.iter().map(place).collect();
         let weights = Weights::of(&bound.columns);
@@ -245,10 +247,13 @@ impl CompareSink {
                 AttributeValues::Texts(codes, texts) => {
                     let code = |row: usize| valid(row).then(|| codes.value(row) as usize);
                     let value = |at: usize| Some(GroupValue::Text(texts.value(at).into()));
-                    if texts.len() == 1 && codes.nulls().is_none() {
-                        tally.add_all(value(0).as_ref(), chosen);
-                    } else {
-                        tally.coded(chosen, texts.len(), code, value);
+                    tally.coded(chosen, texts.len(), code, value);
+                }
+                AttributeValues::Same(text, nulls) => {
+                    let value = GroupValue::Text(text.as_ref().into());
+                    match nulls {
+                        Some(_) => tally.same(Some(&value), chosen, valid),
+                        None => tally.add_all(Some(&value), chosen),
                     }
                 }
                 AttributeValues::Bools(truths) => {
@@ -264,7 +269,7 @@ impl CompareSink {
                     tally.numbers(chosen, bits, |bits| GroupValue::Float(bits as u64));
                 }
                 AttributeValues::Present(None) => tally.add_all(None, chosen),
-                AttributeValues::Present(Some(_)) => tally.present(chosen, valid),
+                AttributeValues::Present(Some(_)) => tally.same(None, chosen, valid),
             }
         }
     }
@@ -370,7 +375,17 @@ impl Sink for CompareSink {
         let scopes = &columns.scope_values;
         let count = scopes.names.len();
         self.shared(columns.scopes.values(), count, &chosen, |scope| {
-            shown(&scopes.attributes, scope, AttributeScope::Instrumentation)
+            let mut all = shown(&scopes.attributes, scope, AttributeScope::Instrumentation);
+            for (intrinsic, texts) in [
+                (Intrinsic::InstrumentationName, scopes.names),
+                (Intrinsic::InstrumentationVersion, scopes.versions),
+            ] {
+                if !texts.value(scope).is_empty() {
+                    let text = GroupValue::Text(texts.value(scope).into());
+                    all.push((Field::Intrinsic(intrinsic), text));
+                }
+            }
+            all
         });
     }
 

@@ -6,6 +6,7 @@ mod blank;
 mod nested;
 mod origin;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -49,20 +50,22 @@ pub(crate) fn decode(rows: &RecordBatch, catalogue: &Catalogue) -> Result<SpanBa
     .spans()
 }
 
-/// The same, with columns of attributes by themselves but for those whose keys are `listed`. Of those that
-/// `is_present` names, only the presence was read.
+/// Columns of which only the presence of values was read, and the text that each value is, where that is known.
+pub(crate) type Presence = HashMap<String, Option<Arc<str>>>;
+
+/// The same, with columns of attributes by themselves but for those whose keys are `listed`.
 pub(crate) fn decode_apart(
     rows: &RecordBatch,
     catalogue: &Catalogue,
     listed: &AttributeKeys,
-    is_present: impl Fn(&str) -> bool,
+    presence: &Presence,
 ) -> Result<(SpanBatch, Vec<AttributeColumn>), DecodeError> {
     let rows = Rows {
         rows,
         catalogue,
         listed,
     };
-    Ok((rows.spans()?, rows.attributes_apart(is_present)?))
+    Ok((rows.spans()?, rows.attributes_apart(presence)?))
 }
 
 impl Rows<'_> {

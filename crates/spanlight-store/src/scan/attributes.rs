@@ -1,5 +1,7 @@
 //! What a partition tells of attributes by themselves.
 
+use std::sync::Arc;
+
 use arrow_array::{Array as _, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray};
 use arrow_buffer::NullBuffer;
 use spanlight_model::AttributeType;
@@ -35,6 +37,8 @@ pub enum AttributeValues {
     Doubles(Float64Array),
     /// Truth values.
     Bools(BooleanArray),
+    /// The same text in every row that has one, which are all where there are no nulls.
+    Same(Arc<str>, Option<NullBuffer>),
     /// Only the rows that have one are told; all where there are no nulls.
     Present(Option<NullBuffer>),
 }
@@ -48,7 +52,7 @@ impl AttributeValues {
             Self::Ints(ints) => ints.nulls(),
             Self::Doubles(doubles) => doubles.nulls(),
             Self::Bools(bools) => bools.nulls(),
-            Self::Present(nulls) => nulls.as_ref(),
+            Self::Same(_, nulls) | Self::Present(nulls) => nulls.as_ref(),
         }
     }
 }

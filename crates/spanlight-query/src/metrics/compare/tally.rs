@@ -77,11 +77,20 @@ impl Tally {
         self.add_sums(value, &chosen.sums, chosen.places_in_all());
     }
 
-    /// Adds rows that have a value, which is not kept.
-    pub(super) fn present(&mut self, chosen: &Chosen, has: impl Fn(usize) -> bool) {
-        self.rest.resize(chosen.places_in_all(), 0.0);
-        let present = chosen.each().filter(|(row, ..)| has(*row));
-        present.for_each(|(_, place, weight)| self.rest[place as usize] += weight);
+    /// The same of the rows that have a value.
+    pub(super) fn same(
+        &mut self,
+        value: Option<&GroupValue>,
+        chosen: &Chosen,
+        has: impl Fn(usize) -> bool,
+    ) {
+        let places = chosen.places_in_all();
+        let mut sums = vec![0.0; places];
+        let with_value = chosen.each().filter(|(row, ..)| has(*row));
+        with_value.for_each(|(_, place, weight)| sums[place as usize] += weight);
+        if sums.iter().any(|sum| *sum > 0.0) {
+            self.add_sums(value, &sums, places);
+        }
     }
 
     /// Adds the values of a dictionary of so many, each looked up once.

@@ -16,7 +16,7 @@ use arrow_schema::{DataType, FieldRef};
 use spanlight_model::schema::{Column, attribute_fields, attributes as attributes_type};
 use spanlight_model::{AttributeType, Value};
 
-use super::{DecodeError, Rows, dictionary_values, integer_column, texts};
+use super::{DecodeError, Presence, Rows, dictionary_values, integer_column, texts};
 use crate::cold::catalogue::{AttributeScope, ColumnType};
 use crate::cold::schema as table;
 use crate::scan::{AttributeColumn, AttributeValues};
@@ -161,7 +161,7 @@ impl Rows<'_> {
     /// The columns of attributes that are no part of the spans.
     pub(super) fn attributes_apart(
         &self,
-        is_present: impl Fn(&str) -> bool,
+        presence: &Presence,
     ) -> Result<Vec<AttributeColumn>, DecodeError> {
         let columns = self.catalogue.columns().iter();
         let apart = columns.filter(|column| {
@@ -172,9 +172,11 @@ impl Rows<'_> {
             let Some(array) = self.column(&column.name) else {
                 continue;
             };
-            let values = match is_present(&column.key) {
-                true => AttributeValues::Present(array.nulls().cloned()),
-                false => match ValueColumn::of(column.kind, array)? {
+            let nulls = || array.nulls().cloned();
+            let values = match presence.get(&column.name) {
+                Some(None) => AttributeValues::Present(nulls()),
+                Some(Some(text)) => AttributeValues::Same(Arc::clone(text), nulls()),
+                None => match ValueColumn::of(column.kind, array)? {
                     ValueColumn::Texts(texts) => {
                         let values = dictionary_values(NAME, &texts)?.clone();
                         AttributeValues::Texts(texts.keys().clone(), values)

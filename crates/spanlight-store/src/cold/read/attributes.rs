@@ -1,6 +1,7 @@
 //! What a row group has of attributes: how many, by themselves beside the spans, and whether among those without a column.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use parquet::errors::ParquetError;
 use spanlight_model::SpanBatch;
@@ -8,8 +9,10 @@ use spanlight_model::SpanBatch;
 use super::Part;
 use crate::cold::catalogue::AttributeScope;
 use crate::cold::condition::TAIL_KEYS;
-use crate::cold::decode::decode_apart;
+use crate::cold::decode::{Presence, decode_apart};
+use crate::cold::dictionary;
 use crate::cold::group::GroupReader;
+use crate::cold::pages::Distinct;
 use crate::error::ReadError;
 use crate::scan::{AttributeColumn, AttributeCount, AttributeKeys};
 
@@ -26,16 +29,26 @@ impl Part {
     pub(crate) fn read_apart(&self, has_values: &dyn Fn(&str) -> bool, take: &mut TakeApart<'_>) {
         let footer = &self.file.footer;
         let listed = &self.file.request.columns.attributes;
-        let is_present = |key: &str| !has_values(key);
         let read = self.group_reader().and_then(|group| {
             let roots = self.columns(&group, &AttributeKeys::All)?;
-            let present = roots.iter().copied().filter(|&root| {
-                let column = footer.catalogue.by_name(&footer.roots()[root].0);
-                column.is_some_and(|it| !listed.contains(&it.key) && is_present(&it.key))
-            });
-            let group = group.with_presence(present.collect());
+            let mut presence = Presence::new();
+            for &root in &roots {
+                let (name, leaves) = &footer.roots()[root];
+                let column = footer.catalogue.by_name(name);
+                let Some(column) = column.filter(|it| !listed.contains(&it.key)) else {
+                    continue;
+                };
+                if !has_values(&column.key) {
+                    presence.insert(name.clone(), None);
+                } else if let Some(text) = only_text(&group, leaves.start)? {
+                    presence.insert(name.clone(), Some(text));
+                }
+            }
+            let is_present = |root: &usize| presence.contains_key(&footer.roots()[*root].0);
+            let present = roots.iter().copied().filter(is_present).collect();
+            let group = group.with_presence(present);
             self.read_rows(&group, &roots, BATCH_SPANS, &mut |rows| {
-                let batch = decode_apart(rows, &footer.catalogue, listed, is_present);
+                let batch = decode_apart(rows, &footer.catalogue, listed, &presence);
                 let batch = batch.map_err(|error| ParquetError::General(error.to_string()))?;
                 Ok(take(Ok(batch)))
             })
@@ -83,4 +96,18 @@ impl Part {
         let known = footer.small_dictionary(&group.fetch, self.group, leaf)?;
         Ok(known.is_none_or(|known| known.iter().flatten().any(|key| keys.contains(key))))
     }
+}
+
+/// The text that every value of a column is, where that is easily known.
+fn only_text(group: &GroupReader<'_>, leaf: usize) -> Result<Option<Arc<str>>, ParquetError> {
+    let column = group.column(leaf);
+    if !dictionary::is_small(column) || !dictionary::is_whole(column) {
+        return Ok(None);
+    }
+    Ok(match group.distinct(leaf)?.as_deref() {
+        Some(Distinct::Texts(values)) if values.len() == 1 => {
+            str::from_utf8(values.get(0)).ok().map(Arc::from)
+        }
+        _ => None,
+    })
 }

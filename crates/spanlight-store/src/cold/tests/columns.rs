@@ -1,17 +1,19 @@
 //! Attribute columns: what goes there, what stays in the tail, and that every value survives either way.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use spanlight_model::{AnyValue, SpanBatch, SpanBatchBuilder, SpanId, TraceId, Value};
 
 use super::{read, round_trip, sorted, write};
+use crate::cold::ColdFile;
 use crate::cold::catalogue::{AttributeScope, Catalogue, ColumnType};
 use crate::cold::promote::Promotion;
 use crate::cold::read::FileReader;
 use crate::disk::{Disk, LocalDisk};
 use crate::sample;
-use crate::scan::{ScanColumns, ScanRequest};
+use crate::scan::{AttributeColumn, AttributeKeys, AttributeValues, ScanColumns, ScanRequest};
 
 /// What a span has beside its ids.
 type Span = (i64, i64, Vec<(String, AnyValue)>);
@@ -73,6 +75,90 @@ proptest! {
         let sent = batch(&spans);
         let back = runtime().block_on(round_trip(std::slice::from_ref(&sent), ScanColumns::ALL));
         prop_assert_eq!(sorted(sample::describe(&back)), sorted(sample::describe(&sent)));
+    }
+}
+
+/// Each span's attributes, sorted, however they come; of the key `b` only that they are there.
+async fn attributes(file: &ColdFile, listed: AttributeKeys, apart: bool) -> Vec<Vec<String>> {
+    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+    let columns = ScanColumns {
+        attributes: if apart { listed } else { AttributeKeys::All },
+        ..ScanColumns::NONE
+    };
+    let request = Arc::new(ScanRequest {
+        columns,
+        ..ScanRequest::default()
+    });
+    let (file, report) = (Arc::new(file.clone()), Arc::default());
+    let files = std::iter::once(&file);
+    let reader = FileReader::local(&disk);
+    let mut found = Vec::new();
+    for partition in crate::scan::of_files(&reader, files, &request, &report).await {
+        let mut take = |batch: &SpanBatch, apart: &[AttributeColumn]| {
+            for row in 0..batch.num_spans() {
+                let listed = batch.columns().attributes;
+                let own = listed.iter(row).map(|(key, value)| match key {
+                    "b" => "b".to_owned(),
+                    key => format!("{key} {value:?}"),
+                });
+                let own = own.chain(apart.iter().filter_map(|it| said(it, row)));
+                found.push(sorted(own.collect()));
+            }
+        };
+        if apart {
+            let has_values = |key: &str| key != "b";
+            partition.read_apart(has_values, |read| {
+                let (batch, columns) = read.unwrap();
+                take(&batch, &columns);
+                ControlFlow::Continue(())
+            });
+        } else {
+            partition.read(|read| {
+                take(&read.unwrap(), &[]);
+                ControlFlow::Continue(())
+            });
+        }
+    }
+    found
+}
+
+/// What a column says of a row.
+fn said(column: &AttributeColumn, row: usize) -> Option<String> {
+    if column
+        .values
+        .nulls()
+        .is_some_and(|nulls| nulls.is_null(row))
+    {
+        return None;
+    }
+    let value = match &column.values {
+        AttributeValues::Present(_) => return Some(column.key.clone()),
+        AttributeValues::Same(text, _) => Value::String(text),
+        AttributeValues::Texts(codes, texts) => {
+            Value::String(texts.value(codes.value(row) as usize))
+        }
+        AttributeValues::Ints(ints) => Value::Int(ints.value(row)),
+        AttributeValues::Doubles(doubles) => Value::Double(doubles.value(row)),
+        AttributeValues::Bools(truths) => Value::Bool(truths.value(row)),
+    };
+    Some(format!("{} {value:?}", column.key))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn attributes_that_come_by_themselves_are_those_of_the_spans(
+        spans in prop::collection::vec(span(), 1..150),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = write(&LocalDisk, directory.path(), &[batch(&spans)]).file;
+        let runtime = runtime();
+        let expected = runtime.block_on(attributes(&file, AttributeKeys::All, false));
+        for listed in [AttributeKeys::None, AttributeKeys::of(["a", "http.route"])] {
+            let found = runtime.block_on(attributes(&file, listed, true));
+            prop_assert_eq!(&found, &expected);
+        }
     }
 }
 
