@@ -53,8 +53,8 @@ pub(crate) struct GroupReader<'a> {
     /// Dictionaries by leaf: tests need them, and then the rows that passed.
     distinct: RefCell<HashMap<usize, Arc<Distinct>>>,
     places: RefCell<HashMap<usize, Arc<Places>>>,
-    /// Columns of which only the presence of values is wanted.
-    presence: BTreeSet<usize>,
+    /// Leaves, none of lists, of which only the presence of values is wanted; foreign files give them whole.
+    pub(crate) presence: BTreeSet<usize>,
     /// Asked for by what starts in some time, what overlaps one, and the starts themselves.
     start_pages: OnceCell<Vec<StartPage>>,
 }
@@ -79,12 +79,6 @@ impl<'a> GroupReader<'a> {
             presence: BTreeSet::new(),
             start_pages: OnceCell::new(),
         })
-    }
-
-    /// Of these columns, which are no lists, rows say only whether they have a value: as truth values that are null or
-    /// not. Columns of files that are not ours come whole all the same.
-    pub(crate) fn with_presence(self, presence: BTreeSet<usize>) -> Self {
-        Self { presence, ..self }
     }
 
     pub(crate) fn spans(&self) -> usize {
@@ -342,12 +336,9 @@ impl<'a> GroupReader<'a> {
                 None => {
                     let leaf = self.leaves(root).start;
                     let known = self.known_distinct(leaf, rows.count())?;
-                    let kind = field.data_type().clone();
-                    let column = FlatColumn::new(group.pages(leaf), kind, known);
-                    match self.presence.contains(&root) {
-                        true => columns.push_presence(field.name(), column),
-                        false => columns.push_flat(field, column),
-                    }
+                    let (pages, kind) = (group.pages(leaf), field.data_type().clone());
+                    let column = FlatColumn::new(pages, kind, known);
+                    columns.push_flat(field, column, self.presence.contains(&leaf));
                 }
             }
         }
@@ -400,10 +391,7 @@ impl<'a> GroupReader<'a> {
         let chosen = rows.ranges();
         let mut ranges = Vec::new();
         let mut all_places = HashMap::new();
-        let leaves = roots
-            .iter()
-            .flat_map(|&root| self.leaves(root).map(move |leaf| (root, leaf)));
-        for (root, leaf) in leaves {
+        for leaf in roots.iter().flat_map(|&root| self.leaves(root)) {
             let places = self.places(leaf)?;
             self.report.pages.consider(places.len() as u64);
             let before = ranges.len();
@@ -411,7 +399,7 @@ impl<'a> GroupReader<'a> {
                 let (start, length) = self.column(leaf).byte_range();
                 let end = start.saturating_add(length);
                 self.report.pages.read(places.len() as u64);
-                let is_known = self.presence.contains(&root) && self.is_own()
+                let is_known = self.presence.contains(&leaf) && self.is_own()
                     || self.known_distinct(leaf, values)?.is_some();
                 ranges.push(match is_known && !places.is_empty() {
                     true => places.bytes(0).start..end,

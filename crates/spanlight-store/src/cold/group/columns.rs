@@ -42,15 +42,16 @@ impl Columns {
         }
     }
 
-    pub(super) fn push_flat(&mut self, field: FieldRef, column: FlatColumn) {
-        self.fields.push(field);
-        self.columns.push(Column::Flat(Box::new(column)));
-    }
-
-    pub(super) fn push_presence(&mut self, name: &str, column: FlatColumn) {
-        let field = Field::new(name, DataType::Boolean, true);
-        self.fields.push(Arc::new(field));
-        self.columns.push(Column::Presence(Box::new(column)));
+    pub(super) fn push_flat(&mut self, field: FieldRef, column: FlatColumn, presence: bool) {
+        let column = Box::new(column);
+        if presence {
+            let field = Field::new(field.name(), DataType::Boolean, true);
+            self.fields.push(Arc::new(field));
+            self.columns.push(Column::Presence(column));
+        } else {
+            self.fields.push(field);
+            self.columns.push(Column::Flat(column));
+        }
     }
 
     pub(super) fn push_nested(&mut self, field: FieldRef, column: ParquetRecordBatchReader) {

@@ -29,7 +29,7 @@ impl Part {
     pub(crate) fn read_apart(&self, has_values: &dyn Fn(&str) -> bool, take: &mut TakeApart<'_>) {
         let footer = &self.file.footer;
         let listed = &self.file.request.columns.attributes;
-        let read = self.group_reader().and_then(|group| {
+        let read = self.group_reader().and_then(|mut group| {
             let roots = self.columns(&group, &AttributeKeys::All)?;
             let mut presence = Presence::new();
             for &root in &roots {
@@ -38,15 +38,15 @@ impl Part {
                 let Some(column) = column.filter(|it| !listed.contains(&it.key)) else {
                     continue;
                 };
-                if !has_values(&column.key) {
-                    presence.insert(name.clone(), None);
-                } else if let Some(text) = only_text(&group, leaves.start)? {
-                    presence.insert(name.clone(), Some(text));
+                let only = match has_values(&column.key) {
+                    true => only_text(&group, leaves.start)?,
+                    false => None,
+                };
+                if only.is_some() || !has_values(&column.key) {
+                    presence.insert(name.clone(), only);
+                    group.presence.insert(leaves.start);
                 }
             }
-            let is_present = |root: &usize| presence.contains_key(&footer.roots()[*root].0);
-            let present = roots.iter().copied().filter(is_present).collect();
-            let group = group.with_presence(present);
             self.read_rows(&group, &roots, BATCH_SPANS, &mut |rows| {
                 let batch = decode_apart(rows, &footer.catalogue, listed, &presence);
                 let batch = batch.map_err(|error| ParquetError::General(error.to_string()))?;
