@@ -207,14 +207,12 @@ impl<'a> GroupReader<'a> {
         column.codes(&rows.ranges()).map(Some)
     }
 
-    /// Those of the chosen rows that have one of so many codes of a column that has nothing else. `None` when the file is not one of
-    /// ours.
+    /// Those of the chosen rows that have a code of a column that has nothing else. `None` when the file is not one of ours.
     pub(crate) fn rows_of_code(
         &self,
         root: usize,
         leaf: usize,
         code: usize,
-        distinct: usize,
         rows: &Rows,
     ) -> Result<Option<Rows>, ParquetError> {
         if !self.is_own() || self.places(leaf)?.is_empty() {
@@ -223,14 +221,7 @@ impl<'a> GroupReader<'a> {
         // Codes are told without what they stand for.
         let group = self.fetched_for(&[root], rows, 0)?;
         let code = u32::try_from(code)?;
-        let mut search = CodeSearch::new(group.pages(leaf));
-        let mut chosen = rows.ranges();
-        if rows.is_all()
-            && let Some(first) = chosen.first_mut()
-        {
-            first.start = search.first_row(code, distinct)?;
-        }
-        let found = search.rows_of(code, &chosen)?;
+        let found = CodeSearch::new(group.pages(leaf)).rows_of(code, &rows.ranges())?;
         Ok(found.map(|found| rows.intersection(&Rows::of_ranges(self.spans(), &found))))
     }
 

@@ -182,8 +182,7 @@ impl Selector<'_, '_> {
         if verdicts.count_set_bits() == 1
             && !null_passes
             && let Some(code) = verdicts.set_indices().next()
-            && let Some(found) =
-                group.rows_of_code(test.root, test.leaf, code, verdicts.len(), rows)?
+            && let Some(found) = group.rows_of_code(test.root, test.leaf, code, rows)?
         {
             return Ok(found);
         }

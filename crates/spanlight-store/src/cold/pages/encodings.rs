@@ -121,24 +121,6 @@ pub(super) fn codes(
     Ok(codes)
 }
 
-/// The greatest of the first codes of a page; `None` of none.
-pub(super) fn greatest_code(bytes: &[u8], count: usize) -> Result<Option<u32>, ParquetError> {
-    let stretches = stretches_of_codes(bytes, count)?;
-    let width = stretches.width;
-    let mut greatest = None;
-    for stretch in stretches {
-        match stretch.ok_or_else(wrong_codes)? {
-            Stretch::Run(_, code) => greatest = greatest.max(Some(code)),
-            Stretch::Packed(count, packed) => {
-                let mut most = 0;
-                unpack(packed, width, 0..count, |code| most = code.max(most));
-                greatest = greatest.max(Some(most as u32));
-            }
-        }
-    }
-    Ok(greatest)
-}
-
 /// Calls with the places of a code among the first codes of a page, in order, as stretches.
 pub(super) fn places_of_code(
     bytes: &[u8],

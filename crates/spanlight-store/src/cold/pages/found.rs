@@ -1,24 +1,21 @@
 //! Where a code is in a column of codes: told page by page, without making codes of all the others.
 //!
-//! Codes are given to values in the order in which these come first, so the greatest code of a page is no less than that
-//! of the page before: pages before the first that has a code as great have not got it.
+//! Every page is looked at. Codes are given to values in the order in which these come first, but a page says of its own
+//! values only: that it has no code as great does not mean that no page before it has.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use bytes::Bytes;
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 
-use super::encodings::{Validity, greatest_code, places_of_code, split_levels};
+use super::encodings::{Validity, places_of_code, split_levels};
 use super::{ColumnPages, damaged};
 
 /// A column of codes that is being searched.
 #[derive(Debug)]
 pub(crate) struct CodeSearch {
     pages: ColumnPages,
-    open: HashMap<usize, Codes>,
 }
 
 /// The codes of a page.
@@ -33,15 +30,12 @@ struct Codes {
 
 impl CodeSearch {
     pub(crate) fn new(pages: ColumnPages) -> Self {
-        Self {
-            pages,
-            open: HashMap::new(),
-        }
+        Self { pages }
     }
 
     /// The rows of these ranges that have a code, in order, as stretches. `None` when a page has no codes.
     pub(crate) fn rows_of(
-        &mut self,
+        &self,
         code: u32,
         chosen: &[Range<usize>],
     ) -> Result<Option<Vec<Range<usize>>>, ParquetError> {
@@ -53,37 +47,13 @@ impl CodeSearch {
             if chosen.peek().is_none_or(|range| range.start >= rows.end) {
                 continue;
             }
-            let page = self.page(number)?;
+            let page = Codes::open(&self.pages, number)?;
             if !page.has_codes {
                 return Ok(None);
             }
             page.find(code, &mut found)?;
-            // What was searched is not asked for again.
-            self.open.remove(&number);
         }
         Ok(Some(found))
-    }
-
-    /// The row before which no row has a code, of a dictionary of so many.
-    pub(crate) fn first_row(&mut self, code: u32, distinct: usize) -> Result<usize, ParquetError> {
-        let count = self.pages.places.len();
-        // Values that are new mostly come evenly.
-        let guess = code as usize * count / distinct.max(1);
-        let mut number = guess.min(count.saturating_sub(1));
-        while number > 0 && self.page(number - 1)?.reaches(code)? {
-            number -= 1;
-        }
-        while number + 1 < count && !self.page(number)?.reaches(code)? {
-            number += 1;
-        }
-        Ok(self.pages.places.rows(number).start)
-    }
-
-    fn page(&mut self, number: usize) -> Result<&Codes, ParquetError> {
-        Ok(match self.open.entry(number) {
-            Entry::Occupied(page) => page.into_mut(),
-            Entry::Vacant(place) => place.insert(Codes::open(&self.pages, number)?),
-        })
     }
 }
 
@@ -113,11 +83,6 @@ impl Codes {
             // Nothing but nulls may be encoded in any way.
             has_codes: is_coded || count == 0,
         })
-    }
-
-    /// Whether it has a code as great as this one, or may have.
-    fn reaches(&self, code: u32) -> Result<bool, ParquetError> {
-        Ok(!self.has_codes || greatest_code(&self.bytes, self.count)? >= Some(code))
     }
 
     /// Appends the rows that have the code.
