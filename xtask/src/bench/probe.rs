@@ -116,11 +116,11 @@ fn cold(launch: &Launch, load: &Load, class: &Class, run: u64) -> Result<Asked> 
 }
 
 fn ask(client: &mut Client, server: &Server, load: &Load, question: &Question) -> Result<Asked> {
-    let cpu = proc::cpu_time_exact(server.id())?;
+    let cpu = proc::CpuClock::of(server.id())?;
     let started = Instant::now();
     let answer = client.get(&question.path)?;
     let elapsed = started.elapsed();
-    let cpu = proc::cpu_time_exact(server.id())?.saturating_sub(cpu);
+    let cpu = cpu.elapsed()?;
     let outcome = question
         .check(load, &answer)
         .with_context(|| format!("GET {}", question.path));

@@ -22,8 +22,34 @@ pub(super) fn cpu_time(id: u32) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
 }
 
-/// The same to the nanosecond, but without threads that have ended: for spans of time in which none ends.
-pub(super) fn cpu_time_exact(id: u32) -> Result<Duration> {
+/// User and system time of a process at one moment, to tell what it has taken since.
+pub(super) struct CpuClock {
+    id: u32,
+    /// To ten milliseconds, with threads that have ended.
+    ticks: Duration,
+    /// To the nanosecond, without them.
+    exact: Duration,
+}
+
+impl CpuClock {
+    pub(super) fn of(id: u32) -> Result<Self> {
+        Ok(Self {
+            id,
+            ticks: cpu_time(id)?,
+            exact: cpu_time_of_threads(id)?,
+        })
+    }
+
+    /// What was taken since: exactly, or where threads took more that have ended, to ten milliseconds.
+    pub(super) fn elapsed(&self) -> Result<Duration> {
+        const TICKS: Duration = Duration::from_millis(20);
+        let exact = cpu_time_of_threads(self.id)?.saturating_sub(self.exact);
+        let ticks = cpu_time(self.id)?.saturating_sub(self.ticks);
+        Ok(if ticks > exact + TICKS { ticks } else { exact })
+    }
+}
+
+fn cpu_time_of_threads(id: u32) -> Result<Duration> {
     let mut nanos = 0;
     for task in fs::read_dir(format!("/proc/{id}/task"))? {
         // One that ends meanwhile has no figures.
@@ -67,7 +93,22 @@ mod tests {
         drop(large);
         forget_resident_memory_max(id).unwrap();
         assert!(resident_memory_max(id).unwrap() < before);
-        assert!(cpu_time_exact(id).unwrap() > Duration::ZERO);
+        assert!(cpu_time_of_threads(id).unwrap() > Duration::ZERO);
         assert!(cpu_time(id).unwrap() < Duration::from_secs(3_600));
+    }
+
+    #[test]
+    fn threads_that_have_ended_are_counted() {
+        let id = std::process::id();
+        let clock = CpuClock::of(id).unwrap();
+        let work = || {
+            let before = cpu_time(id).unwrap();
+            let mut number = 1_u64;
+            while cpu_time(id).unwrap() < before + Duration::from_millis(100) {
+                number = std::hint::black_box(number.wrapping_mul(3));
+            }
+        };
+        std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+        assert!(clock.elapsed().unwrap() >= Duration::from_millis(80));
     }
 }
