@@ -33,6 +33,9 @@ pub const HEIGHT_MAX: usize = 256;
 /// How many different attributes a query may name: each is looked up in all that is read.
 pub const ATTRIBUTES_MAX: usize = 1_024;
 
+/// How many quantiles one `quantile_over_time` may give: each is a series, and has values kept for it.
+pub const QUANTILES_MAX: usize = 64;
+
 /// How many different regular expressions a query may have: each is compiled.
 pub const PATTERNS_MAX: usize = 256;
 

@@ -3,8 +3,8 @@
 use std::thread;
 
 use spanlight_traceql::{
-    ATTRIBUTES_MAX, Error, ErrorKind, HEIGHT_MAX, NESTING_MAX, PATTERNS_MAX, TEXT_BYTES_MAX, parse,
-    tokens,
+    ATTRIBUTES_MAX, Error, ErrorKind, HEIGHT_MAX, NESTING_MAX, PATTERNS_MAX, QUANTILES_MAX,
+    TEXT_BYTES_MAX, parse, tokens,
 };
 
 /// Parses, prints, parses and drops on a stack of 512 KiB.
@@ -181,6 +181,19 @@ fn attributes_are_counted_by_their_name() {
         ".a, ".repeat(5_000)
     );
     assert_eq!(parse_on_small_stack(again), Ok(()));
+}
+
+#[test]
+fn quantiles_are_counted() {
+    let query = |quantiles: usize| {
+        let quantiles = ", .5".repeat(quantiles);
+        format!("{{ }} | quantile_over_time(duration{quantiles})")
+    };
+    assert_eq!(parse_on_small_stack(query(QUANTILES_MAX)), Ok(()));
+    insta::assert_snapshot!(
+        limit(query(QUANTILES_MAX + 1)),
+        @"line 1, column 292: more than 64 quantiles"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::{
+    ErrorKind, QUANTILES_MAX,
     ast::{
         Aggregate, AggregateFunction, End, Field, FieldExpression, Intrinsic, Located,
         MetricsFunction, Order, OrderKey, OverTimeFunction, RankFunction, ScalarNode, SecondStage,
@@ -308,6 +309,13 @@ impl<'a> Parser<'a> {
         let mut quantiles = Vec::new();
         while quantiles.is_empty() || self.is_symbol(",") {
             self.expect(",")?;
+            if quantiles.len() >= QUANTILES_MAX {
+                return Err(Fault::new(
+                    ErrorKind::Limit,
+                    self.position.clone(),
+                    format!("more than {QUANTILES_MAX} quantiles"),
+                ));
+            }
             quantiles.push(self.quantile()?);
         }
         self.expect(")")?;
