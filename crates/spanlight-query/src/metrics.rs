@@ -45,7 +45,7 @@ use crate::scan::ScanReport;
 pub use answer::{Exemplar, MetricsAnswer, MetricsRequest, Point, Series};
 use groups::{Groups, Intervals};
 use lines::Lines;
-use measure::Cells;
+use measure::{Cells, Sought};
 use plan::MetricsPlan;
 pub(crate) use repeats::RepeatCache;
 use repeats::Repeated;
@@ -187,13 +187,9 @@ impl Pass<'_> {
             table.add_cells(worker.cells, &numbers);
             left_out.extend(worker.left_out);
         }
-        let mut table = self.again(table, left_out).await?;
-        let (mut table, sought) = off_the_loop(move || {
-            let sought = table.sought();
-            (table, sought)
-        })
-        .await?;
-        if let Some(sought) = sought.map(Arc::new) {
+        let table = self.again(table, left_out).await?;
+        let (mut table, sought) = Self::sought(table).await?;
+        if let Some(sought) = sought {
             let partitions = self.partitions_of_spans(filter, &repeated).await;
             let workers = self
                 .read(partitions, |pass| {
@@ -206,6 +202,15 @@ impl Pass<'_> {
             cells.for_each(|cells| table.add_sought(cells));
         }
         self.lines(table).await
+    }
+
+    /// What a second pass must keep of what is in the table.
+    async fn sought(mut table: Table) -> Result<(Table, Option<Arc<Sought>>), QueryError> {
+        off_the_loop(move || {
+            let sought = table.sought().map(Arc::new);
+            (table, sought)
+        })
+        .await
     }
 
     /// The traces that are in several places.
@@ -271,8 +276,9 @@ impl Pass<'_> {
         })
         .await?;
         again.extend(odd);
-        let mut table = self.again(table, again).await?;
-        if let Some(sought) = table.sought().map(Arc::new) {
+        let table = self.again(table, again).await?;
+        let (mut table, sought) = Self::sought(table).await?;
+        if let Some(sought) = sought {
             let partitions = self.scan(TRACES, Some(range), columns, None).await;
             let partitions = partitions.into_iter().filter(Partition::has_runs_of_traces);
             let workers = self

@@ -349,9 +349,17 @@ impl Sink for CompareSink {
         })
     }
 
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], apart: &[AttributeColumn]) {
+    fn add(
+        &mut self,
+        bound: &Bound<'_>,
+        rows: &[u32],
+        apart: &[AttributeColumn],
+        _: &MemoryReservation,
+    ) -> Result<(), MemoryFull> {
         let plan = Arc::clone(&self.plan);
-        let Some(compare) = &plan.compare else { return };
+        let Some(compare) = &plan.compare else {
+            return Ok(());
+        };
         let columns = &bound.columns;
         let chosen = self.chosen(compare, bound, rows);
         self.intrinsics(&compare.slots, bound, &chosen);
@@ -387,6 +395,7 @@ impl Sink for CompareSink {
             }
             all
         });
+        Ok(())
     }
 
     fn fit(&mut self, memory: &MemoryReservation, other: usize) -> Result<(), MemoryFull> {

@@ -49,11 +49,17 @@ struct Found {
 }
 
 impl Sink for ExemplarSink {
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], _: &[AttributeColumn]) {
+    fn add(
+        &mut self,
+        bound: &Bound<'_>,
+        rows: &[u32],
+        _: &[AttributeColumn],
+        _: &MemoryReservation,
+    ) -> Result<(), MemoryFull> {
         let cells = self.groups.cells(bound, rows);
         for (&row, cell) in rows.iter().zip(cells) {
             if self.found.len() >= FOUND_MAX {
-                return;
+                break;
             }
             let row = row as usize;
             if cell == NO_CELL || self.found.contains_key(&cell) {
@@ -70,6 +76,7 @@ impl Sink for ExemplarSink {
                 self.found.insert(cell, found);
             }
         }
+        Ok(())
     }
 
     fn fit(&mut self, memory: &MemoryReservation, other: usize) -> Result<(), MemoryFull> {

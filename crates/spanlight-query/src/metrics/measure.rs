@@ -71,12 +71,23 @@ impl Cells {
         }
     }
 
-    /// Makes room for so many cells, as far as there is memory: groups may be many.
+    /// Makes room for so many cells, as far as there is memory: groups may be many. `other` is what the reservation
+    /// holds beside them.
     pub(crate) fn grow_within(
         &mut self,
         cells: usize,
         memory: &MemoryReservation,
+        other: usize,
     ) -> Result<(), MemoryFull> {
+        if self.reserve(cells, memory).is_err() {
+            self.condense_within(memory, other)?;
+            self.reserve(cells, memory)?;
+        }
+        self.grow(cells);
+        Ok(())
+    }
+
+    fn reserve(&mut self, cells: usize, memory: &MemoryReservation) -> Result<(), MemoryFull> {
         fn reserve<T>(
             list: &mut Vec<T>,
             cells: usize,
@@ -91,12 +102,10 @@ impl Cells {
             Ok(())
         }
         match self {
-            Self::Counts(counts) => reserve(counts, cells, memory)?,
-            Self::Totals(totals) => reserve(totals, cells, memory)?,
-            Self::Values(_, values) | Self::Sought(_, values) => reserve(values, cells, memory)?,
+            Self::Counts(counts) => reserve(counts, cells, memory),
+            Self::Totals(totals) => reserve(totals, cells, memory),
+            Self::Values(_, values) | Self::Sought(_, values) => reserve(values, cells, memory),
         }
-        self.grow(cells);
-        Ok(())
     }
 
     pub(crate) fn grow(&mut self, cells: usize) {
@@ -196,6 +205,15 @@ impl Cells {
         if memory.try_resize(self.byte_size() + other).is_ok() {
             return Ok(());
         }
+        self.condense_within(memory, other)
+    }
+
+    /// Counts values instead of keeping them, and holds what these cells and `other` take then.
+    fn condense_within(
+        &mut self,
+        memory: &MemoryReservation,
+        other: usize,
+    ) -> Result<(), MemoryFull> {
         if let Self::Values(_, values) = self {
             values.iter_mut().for_each(CellValues::condense);
         }
@@ -357,18 +375,25 @@ impl Parts {
         if !self.workers.iter().any(CellValues::is_counted) {
             return Box::default();
         }
-        let parts = || self.workers.iter().chain([&self.single]);
-        let buckets = values::buckets_of(parts(), quantiles);
-        if values::know(parts(), &buckets) {
+        if values::know(
+            self.counted(),
+            &values::buckets_of(self.counted(), quantiles),
+        ) {
             return Box::default();
         }
-        self.workers.iter_mut().for_each(CellValues::condense);
-        buckets
+        self.workers.iter_mut().for_each(CellValues::let_go);
+        // Fractions come to a little more or less where they are added in another order.
+        values::buckets_of(self.counted(), quantiles)
+    }
+
+    /// All but what was sought.
+    fn counted(&self) -> impl Iterator<Item = &CellValues> {
+        self.workers.iter().chain([&self.single])
     }
 
     /// The key of the value at this quantile.
     fn key(&self, quantile: f64) -> Option<u64> {
-        let parts: Vec<&CellValues> = self.workers.iter().chain([&self.single]).collect();
+        let parts: Vec<&CellValues> = self.counted().collect();
         match self.workers.iter().any(CellValues::is_counted) {
             true => values::counted_quantile(&parts, self.sought.iter(), quantile),
             false => quantile_of(&parts, quantile),
@@ -413,4 +438,64 @@ fn quantiles_of(cells: &[Parts], quantiles: &[f64], in_seconds: bool) -> Vec<Vec
         work();
     });
     results.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
+
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_more_cells_when_values_are_only_counted() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(40 << 10));
+        let memory = MemoryConsumer::new("cells").register(&pool);
+        let mut cells = Cells::Values([0.5].into(), Vec::new());
+        cells.grow_within(1, &memory, 100).unwrap();
+        for nanos in 0..4_000 {
+            cells.add_sample(0, Sample::Duration(10_000 + nanos), 1.0);
+        }
+        cells.fit(&memory, 100).unwrap();
+        assert!(memory.size() > 16_000);
+        cells.grow_within(300, &memory, 100).unwrap();
+        assert_eq!(memory.size(), cells.byte_size() + 100);
+        assert!(cells.grow_within(3_000, &memory, 100).is_err());
+    }
+
+    #[test]
+    fn what_is_sought_is_where_the_rank_lies_in_the_end() {
+        let spans = |trial: u64, worker: u64| {
+            (0..300_u64).map(move |count| {
+                let place = (count * trial + worker) % 10;
+                (place, 1.0 + (count % 7) as f64 * 0.1)
+            })
+        };
+        for trial in 1..=40 {
+            let cell = |worker| {
+                let mut cell = CellValues::default();
+                for (place, weight) in spans(trial, worker) {
+                    cell.push(Sample::Duration(1_000 << place), weight);
+                }
+                cell
+            };
+            let mut sums = [0.0; 10];
+            for (place, weight) in (0..3).flat_map(|worker| spans(trial, worker)) {
+                sums[place as usize] += weight;
+            }
+            let all: f64 = sums.iter().sum();
+            // Ranks at the very ends of buckets.
+            for end in 1..10 {
+                let quantile = sums[..end].iter().sum::<f64>() / all;
+                let mut counted = cell(0);
+                counted.let_go();
+                let mut parts = Parts {
+                    workers: vec![counted, cell(1), cell(2)],
+                    ..Parts::default()
+                };
+                let sought = parts.seek(&[quantile]);
+                let found = values::buckets_of(parts.counted(), &[quantile]);
+                assert_eq!(sought, found, "{quantile}");
+            }
+        }
+    }
 }

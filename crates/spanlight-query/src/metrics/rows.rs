@@ -32,8 +32,15 @@ pub(crate) trait Sink: Send + 'static {
         std::iter::empty()
     }
 
-    /// Rows of a batch, ascending, and attributes of the batch that are not in it.
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], apart: &[AttributeColumn]);
+    /// Rows of a batch, ascending, and attributes of the batch that are not in it. `memory` is what [`Self::fit`]
+    /// has taken, to take more from where rows need much at once.
+    fn add(
+        &mut self,
+        bound: &Bound<'_>,
+        rows: &[u32],
+        apart: &[AttributeColumn],
+        memory: &MemoryReservation,
+    ) -> Result<(), MemoryFull>;
 
     /// Takes memory for what was added, and for `other` bytes.
     fn fit(&mut self, memory: &MemoryReservation, other: usize) -> Result<(), MemoryFull>;
@@ -105,14 +112,19 @@ impl<S: Sink> RowWorker<S> {
     ) -> Result<(), MemoryFull> {
         let plan = Arc::clone(&self.plan);
         match &plan.selection {
-            Selection::Spans(filter) => self.spans(filter, batch, apart),
-            Selection::Traces | Selection::Whole => self.traces(batch, apart),
+            Selection::Spans(filter) => self.spans(filter, batch, apart)?,
+            Selection::Traces | Selection::Whole => self.traces(batch, apart)?,
         }
         self.sink.fit(&self.memory, self.again.len() * 32)
     }
 
     /// Spans that are selected each by itself.
-    fn spans(&mut self, filter: &Filter, batch: &SpanBatch, apart: &[AttributeColumn]) {
+    fn spans(
+        &mut self,
+        filter: &Filter,
+        batch: &SpanBatch,
+        apart: &[AttributeColumn],
+    ) -> Result<(), MemoryFull> {
         let bound = Bound::new(&self.plan.plan.fields, batch.columns(), None);
         let mut rows = bound.select(filter, (0..batch.num_spans() as u32).collect());
         let ids = bound.columns.trace_ids.value_data();
@@ -133,11 +145,11 @@ impl<S: Sink> RowWorker<S> {
                 stays
             });
         }
-        self.sink.add(&bound, &rows, apart);
+        self.sink.add(&bound, &rows, apart, &self.memory)
     }
 
     /// Spans that are selected with their traces.
-    fn traces(&mut self, batch: &SpanBatch, apart: &[AttributeColumn]) {
+    fn traces(&mut self, batch: &SpanBatch, apart: &[AttributeColumn]) -> Result<(), MemoryFull> {
         let bound = Bound::new(&self.plan.plan.fields, batch.columns(), None);
         let mut hits = vec![0_u64; batch.num_spans()];
         for (number, filter) in self.filters.iter().enumerate() {
@@ -158,9 +170,9 @@ impl<S: Sink> RowWorker<S> {
                 self.leave(id, found);
             } else if is_edge && may_go_on {
                 let rows = batch.slice(from, to - from);
-                self.go_on(id, rows, found);
+                self.go_on(id, rows, found)?;
                 if to < hits.len() {
-                    self.close();
+                    self.close()?;
                 }
             } else if is_edge {
                 self.leave(id, found);
@@ -168,7 +180,7 @@ impl<S: Sink> RowWorker<S> {
                 whole.push(TraceRows::of_run(id, columns, from..to));
             }
         }
-        self.select(std::slice::from_ref(batch), &whole, apart);
+        self.select(std::slice::from_ref(batch), &whole, apart)
     }
 
     /// To be read by its id.
@@ -179,9 +191,9 @@ impl<S: Sink> RowWorker<S> {
     }
 
     /// Rows at the edge of a batch: of the trace that is open, or of one that is now.
-    fn go_on(&mut self, id: TraceId, rows: SpanBatch, found: u64) {
+    fn go_on(&mut self, id: TraceId, rows: SpanBatch, found: u64) -> Result<(), MemoryFull> {
         if self.open.as_ref().is_some_and(|open| open.id != id) {
-            self.close();
+            self.close()?;
         }
         let is_first = std::mem::take(&mut self.is_first);
         let open = self.open.get_or_insert_with(|| Open {
@@ -192,25 +204,38 @@ impl<S: Sink> RowWorker<S> {
         });
         open.parts.push(rows);
         open.found |= found;
+        Ok(())
     }
 
     /// The open trace has ended.
-    fn close(&mut self) {
-        let Some(open) = self.open.take() else { return };
+    fn close(&mut self) -> Result<(), MemoryFull> {
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
         if open.is_first {
             // It may have begun in the partition before.
             self.leave(open.id, open.found);
         } else if may_match(&self.plan.plan.needs, &[open.found]) {
             let traces = group(&open.parts, &BTreeSet::from([open.id]));
-            self.select(&open.parts, &traces, &[]);
+            self.select(&open.parts, &traces, &[])?;
         }
+        Ok(())
     }
 
-    fn select(&mut self, parts: &[SpanBatch], traces: &[TraceRows], apart: &[AttributeColumn]) {
-        let (plan, sink) = (&self.plan.plan, &mut self.sink);
+    fn select(
+        &mut self,
+        parts: &[SpanBatch],
+        traces: &[TraceRows],
+        apart: &[AttributeColumn],
+    ) -> Result<(), MemoryFull> {
+        let (plan, sink, memory) = (&self.plan.plan, &mut self.sink, &self.memory);
+        let mut added = Ok(());
         decide::select(parts, traces, plan, &self.cancelled, |bound, rows| {
-            sink.add(bound, &rows, apart);
+            if added.is_ok() {
+                added = sink.add(bound, &rows, apart, memory);
+            }
         });
+        added
     }
 }
 

@@ -78,10 +78,10 @@ impl Worker for SpanWorker {
             rows = self.without_repeated(bound.columns.trace_ids.value_data(), rows);
         }
         let cells = self.groups.cells(&bound, &rows);
-        self.cells
-            .grow_within(self.groups.cell_count(), &self.memory)?;
-        self.cells.add(&plan.measure, &bound, &rows, &cells);
         let bytes = self.groups.byte_size() + self.left_out.len() * 32;
+        let count = self.groups.cell_count();
+        self.cells.grow_within(count, &self.memory, bytes)?;
+        self.cells.add(&plan.measure, &bound, &rows, &cells);
         self.cells.fit(&self.memory, bytes)
     }
 }

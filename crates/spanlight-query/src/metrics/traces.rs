@@ -104,12 +104,16 @@ impl TraceWorker {
             .extend(facts.map(|fact| Fragment { trace, fact }));
     }
 
-    fn account(&mut self) -> Result<(), MemoryFull> {
-        let bytes = self.fragments.capacity() * size_of::<Fragment>()
+    /// What is kept beside the cells.
+    fn other_bytes(&self) -> usize {
+        self.fragments.capacity() * size_of::<Fragment>()
             + self.open.capacity() * size_of::<Fact>()
             + self.again.len() * 32
-            + self.groups.byte_size();
-        self.cells.fit(&self.memory, bytes)
+            + self.groups.byte_size()
+    }
+
+    fn account(&mut self) -> Result<(), MemoryFull> {
+        self.cells.fit(&self.memory, self.other_bytes())
     }
 }
 
@@ -135,8 +139,8 @@ impl Worker for TraceWorker {
         for (&row, cell) in wanted.iter().zip(self.groups.cells(&bound, &wanted)) {
             cells[row as usize] = cell;
         }
-        self.cells
-            .grow_within(self.groups.cell_count(), &self.memory)?;
+        let (count, other) = (self.groups.cell_count(), self.other_bytes());
+        self.cells.grow_within(count, &self.memory, other)?;
         let measured = |row: usize| match plan.measure.slot() {
             Some(slot) if cells[row] != NO_CELL => sample(&bound, Some(slot), row),
             _ => Sample::Nothing,

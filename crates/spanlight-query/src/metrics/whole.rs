@@ -17,6 +17,7 @@ use super::{CHUNK_TRACES, Pass, TRACES, off_the_loop};
 use crate::decide;
 use crate::error::QueryError;
 use crate::load::MemoryFull;
+use crate::parallel::Stopped;
 use crate::predicate::Bound;
 use crate::traces::group;
 
@@ -29,10 +30,18 @@ pub(super) struct CellSink {
 }
 
 impl Sink for CellSink {
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], _: &[AttributeColumn]) {
+    fn add(
+        &mut self,
+        bound: &Bound<'_>,
+        rows: &[u32],
+        _: &[AttributeColumn],
+        memory: &MemoryReservation,
+    ) -> Result<(), MemoryFull> {
         let cells = self.groups.cells(bound, rows);
-        self.cells.grow(self.groups.cell_count());
+        let (count, other) = (self.groups.cell_count(), self.groups.byte_size());
+        self.cells.grow_within(count, memory, other)?;
         self.cells.add(&self.plan.measure, bound, rows, &cells);
+        Ok(())
     }
 
     fn fit(&mut self, memory: &MemoryReservation, other: usize) -> Result<(), MemoryFull> {
@@ -48,7 +57,13 @@ pub(super) struct TableSink {
 }
 
 impl Sink for TableSink {
-    fn add(&mut self, bound: &Bound<'_>, rows: &[u32], _: &[AttributeColumn]) {
+    fn add(
+        &mut self,
+        bound: &Bound<'_>,
+        rows: &[u32],
+        _: &[AttributeColumn],
+        _: &MemoryReservation,
+    ) -> Result<(), MemoryFull> {
         let cells = self.groups.cells(bound, rows);
         let numbers = self.table.add_groups(&self.groups);
         let weights = Weights::of(&bound.columns);
@@ -57,6 +72,7 @@ impl Sink for TableSink {
             let sample = sample(bound, self.plan.measure.slot(), row as usize);
             self.table.add(cell, sample, weights.at(row as usize));
         }
+        Ok(())
     }
 
     fn fit(&mut self, _: &MemoryReservation, _: usize) -> Result<(), MemoryFull> {
@@ -86,8 +102,9 @@ impl Pass<'_> {
             table.add_cells(worker.sink.cells, &numbers);
             again.extend(worker.again);
         }
-        let mut table = self.again(table, again).await?;
-        if let Some(sought) = table.sought().map(Arc::new) {
+        let table = self.again(table, again).await?;
+        let (mut table, sought) = Self::sought(table).await?;
+        if let Some(sought) = sought {
             let make = |pass: &Self| CellSink {
                 plan: Arc::clone(&pass.plan),
                 groups: table.groups(&pass.plan.by, pass.intervals.clone()),
@@ -150,20 +167,24 @@ impl Pass<'_> {
                 break;
             };
             let (plan, cancelled) = (Arc::clone(&self.plan), self.cancelled.clone());
-            sink = off_the_loop(move || {
+            let memory = self.reserve();
+            let added;
+            (sink, added) = off_the_loop(move || {
                 let traces = group(&loaded.parts, &ids);
-                decide::select(
-                    &loaded.parts,
-                    &traces,
-                    &plan.plan,
-                    &cancelled,
-                    |bound, rows| {
-                        sink.add(bound, &rows, &[]);
-                    },
-                );
-                sink
+                let mut added = Ok(());
+                let (parts, plan) = (&loaded.parts, &plan.plan);
+                decide::select(parts, &traces, plan, &cancelled, |bound, rows| {
+                    if added.is_ok() {
+                        added = sink.add(bound, &rows, &[], &memory);
+                    }
+                });
+                (sink, added)
             })
             .await?;
+            if added.is_err() {
+                self.stopped(Some(Stopped::Memory));
+                break;
+            }
         }
         Ok(sink)
     }

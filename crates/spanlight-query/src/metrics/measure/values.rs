@@ -5,17 +5,17 @@
 //! its values were not kept, as others came later than came first, or memory is short, a second pass over the spans
 //! keeps the values of that bucket alone ([`Sought`]).
 
+mod counts;
+
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::Sample;
 use crate::quantile::rank_of;
+use counts::{Counts, bucket_of, reached};
 
 /// So many values of a cell are kept whatever they are, to tell where a rank lies.
 const SAMPLE: usize = 4_096;
-/// The part of all values beside a rank that is kept at least: those that come later may differ a little.
-const MARGIN: f64 = 0.015;
-/// How many standard deviations of what a sample says are kept.
-const DEVIATIONS: f64 = 5.0;
 
 /// Values of a cell. What is measured is either a duration or a number, the same for all cells of an answer.
 #[derive(Debug, Default)]
@@ -28,11 +28,19 @@ pub(crate) struct CellValues {
     weighted: Vec<(u64, f64)>,
     /// Numbers differ from durations in how their keys are dealt to buckets.
     are_numbers: bool,
-    /// The buckets whose values are kept; `None` for all.
-    kept: Option<Box<[RangeInclusive<u32>]>>,
+    /// `None` where all values are kept.
+    focus: Option<Box<Focus>>,
     /// How many values are kept before fewer of them are.
     crowd: usize,
-    /// Values that are not kept.
+    /// How many there were when to count them took more memory than to keep them.
+    scattered: usize,
+}
+
+/// Which values are kept, and how many are not.
+#[derive(Debug)]
+struct Focus {
+    /// Buckets, ascending and apart from each other.
+    kept: Box<[RangeInclusive<u32>]>,
     counts: Counts,
 }
 
@@ -68,81 +76,105 @@ impl CellValues {
 
     /// Whether a value is to be kept; otherwise it was counted.
     fn keeps(&mut self, key: u64, weight: f64) -> bool {
-        let Some(kept) = &self.kept else {
+        let Some(focus) = &mut self.focus else {
             return true;
         };
         let bucket = bucket_of(key, self.are_numbers);
-        let is_kept = kept.iter().any(|buckets| buckets.contains(&bucket));
+        let is_kept = contain(&focus.kept, bucket);
         if !is_kept {
-            self.counts.add(bucket, weight);
+            focus.counts.add(bucket, weight);
         }
         is_kept
     }
 
+    /// How many values are kept.
+    fn count(&self) -> usize {
+        self.short.len() + self.long.len() + self.weighted.len()
+    }
+
     pub(crate) fn byte_size(&self) -> usize {
-        self.short.capacity() * size_of::<u32>()
+        let focus = self.focus.as_ref().map_or(0, |focus| {
+            size_of::<Focus>() + size_of_val(&*focus.kept) + focus.counts.byte_size()
+        });
+        focus
+            + self.short.capacity() * size_of::<u32>()
             + self.long.capacity() * size_of::<u64>()
             + self.weighted.capacity() * size_of::<(u64, f64)>()
-            + self.counts.list.capacity() * size_of::<f64>()
     }
 
     /// Where many values are kept, lets go of those that hardly have one of the ranks.
     pub(crate) fn focus(&mut self, quantiles: &[f64]) {
-        let count = self.short.len() + self.long.len() + self.weighted.len();
-        if count <= self.crowd.max(SAMPLE) {
+        if self.count() <= self.crowd.max(SAMPLE) {
             return;
         }
-        let counts = Counts::of(std::iter::once(&*self));
-        let near = quantiles
-            .iter()
-            .filter_map(|quantile| counts.near(*quantile));
-        self.keep_only(near.collect());
-        let left = self.short.len() + self.long.len() + self.weighted.len();
-        self.crowd = 2 * left.max(SAMPLE);
+        let counts = counts_of(std::iter::once(&*self));
+        let near = quantiles.iter().filter_map(|it| counts.near(*it));
+        let fewer = self.only(&joined(near.collect()));
+        if fewer.byte_size() < self.byte_size() {
+            *self = fewer;
+        }
+        self.crowd = 2 * self.count().max(SAMPLE);
+    }
+
+    /// Counts the values and lets go of them, where that takes less memory.
+    pub(crate) fn condense(&mut self) {
+        let count = self.count();
+        if count * size_of::<u32>() < Counts::BYTES_MIN || count < 2 * self.scattered {
+            return;
+        }
+        let none = self.only(&[]);
+        if none.byte_size() < self.byte_size() {
+            *self = none;
+        } else {
+            self.scattered = count;
+        }
     }
 
     /// Counts the values, and lets go of them.
-    pub(crate) fn condense(&mut self) {
-        self.keep_only(Box::default());
+    pub(super) fn let_go(&mut self) {
+        *self = self.only(&[]);
     }
 
-    /// Of the values that are kept, keeps those of these buckets. Others are not kept from here on.
-    fn keep_only(&mut self, buckets: Box<[RangeInclusive<u32>]>) {
-        let (short, long) = (
-            std::mem::take(&mut self.short),
-            std::mem::take(&mut self.long),
-        );
-        let weighted = std::mem::take(&mut self.weighted);
-        // What was let go of before is not there to be kept.
-        let kept = match &self.kept {
-            None => buckets,
-            Some(before) => overlaps(before, &buckets),
+    /// Of the values that are kept, those of these buckets, and how many the others are. Others are not kept from
+    /// here on.
+    fn only(&self, buckets: &[RangeInclusive<u32>]) -> Self {
+        let (kept, counts) = match &self.focus {
+            None => (buckets.into(), Counts::default()),
+            // What was let go of before is not there to be kept.
+            Some(focus) => (overlaps(&focus.kept, buckets), focus.counts.clone()),
         };
-        self.kept = Some(kept);
-        for key in short {
-            self.push_duration(u64::from(key));
+        let mut left = Self {
+            are_numbers: self.are_numbers,
+            focus: Some(Box::new(Focus { kept, counts })),
+            crowd: self.crowd,
+            ..Self::default()
+        };
+        for &key in &self.short {
+            left.push_duration(u64::from(key));
         }
-        for key in long {
-            if self.keeps(key, 1.0) {
-                self.long.push(key);
+        for &key in &self.long {
+            if left.keeps(key, 1.0) {
+                left.long.push(key);
             }
         }
-        for (key, weight) in weighted {
-            if self.keeps(key, weight) {
-                self.weighted.push((key, weight));
+        for &(key, weight) in &self.weighted {
+            if left.keeps(key, weight) {
+                left.weighted.push((key, weight));
             }
         }
+        left
     }
 
     /// Whether values are not kept.
     pub(crate) fn is_counted(&self) -> bool {
-        !self.counts.list.is_empty()
+        let focus = self.focus.as_ref();
+        focus.is_some_and(|focus| !focus.counts.is_empty())
     }
 
     /// Whether all values of this bucket are kept.
     fn knows(&self, bucket: u32) -> bool {
-        let kept = self.kept.as_ref();
-        kept.is_none_or(|kept| kept.iter().any(|buckets| buckets.contains(&bucket)))
+        let focus = self.focus.as_ref();
+        focus.is_none_or(|focus| contain(&focus.kept, bucket))
     }
 
     /// Each with its weight.
@@ -153,88 +185,62 @@ impl CellValues {
     }
 }
 
-/// What is in one of these and in one of those.
+/// Whether one of these, which ascend, has the bucket.
+fn contain(ranges: &[RangeInclusive<u32>], bucket: u32) -> bool {
+    let at = ranges.partition_point(|range| *range.end() < bucket);
+    ranges.get(at).is_some_and(|range| *range.start() <= bucket)
+}
+
+/// The same buckets, ascending, and those that meet as one.
+fn joined(mut ranges: Vec<RangeInclusive<u32>>) -> Vec<RangeInclusive<u32>> {
+    ranges.sort_unstable_by_key(|range| *range.start());
+    let mut joined: Vec<RangeInclusive<u32>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if *range.start() <= last.end().saturating_add(1) => {
+                *last = *last.start()..=*last.end().max(range.end());
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// What is in one of these and in one of those; both ascend.
 fn overlaps(
     these: &[RangeInclusive<u32>],
     those: &[RangeInclusive<u32>],
 ) -> Box<[RangeInclusive<u32>]> {
-    let pairs = these
-        .iter()
-        .flat_map(|one| those.iter().map(move |two| (one, two)));
-    let both = pairs.map(|(one, two)| *one.start().max(two.start())..=*one.end().min(two.end()));
-    both.filter(|both| !both.is_empty()).collect()
-}
-
-/// How many values are in each bucket, from the first on.
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    first: u32,
-    list: Vec<f64>,
-}
-
-impl Counts {
-    /// Of all values of these parts.
-    fn of<'a>(parts: impl Iterator<Item = &'a CellValues>) -> Self {
-        let mut all = Self::default();
-        for part in parts {
-            for (bucket, count) in part.counts.iter() {
-                all.add(bucket, count);
-            }
-            for (key, weight) in part.keys() {
-                all.add(bucket_of(key, part.are_numbers), weight);
-            }
+    let (mut one, mut two, mut both) = (0, 0, Vec::new());
+    while let (Some(this), Some(that)) = (these.get(one), those.get(two)) {
+        let overlap = *this.start().max(that.start())..=*this.end().min(that.end());
+        if !overlap.is_empty() {
+            both.push(overlap);
         }
-        all
-    }
-
-    fn add(&mut self, bucket: u32, count: f64) {
-        if self.list.is_empty() {
-            self.first = bucket;
-        }
-        if bucket < self.first {
-            let missing = (self.first - bucket) as usize;
-            self.list.splice(0..0, std::iter::repeat_n(0.0, missing));
-            self.first = bucket;
-        }
-        let at = (bucket - self.first) as usize;
-        if at >= self.list.len() {
-            self.list.resize(at + 1, 0.0);
-        }
-        self.list[at] += count;
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
-        let counts = (self.first..).zip(self.list.iter().copied());
-        counts.filter(|(_, count)| *count > 0.0)
-    }
-
-    fn all(&self) -> f64 {
-        self.list.iter().sum()
-    }
-
-    /// The bucket of a quantile, and how many values are left to reach it there.
-    fn find(&self, quantile: f64) -> Option<(u32, f64)> {
-        reached(self.iter(), quantile * self.all())
-    }
-
-    /// The buckets that a quantile of more values like these is in.
-    fn near(&self, quantile: f64) -> Option<RangeInclusive<u32>> {
-        let deviation = (quantile * (1.0 - quantile) / self.all()).sqrt();
-        let margin = MARGIN.max(DEVIATIONS * deviation);
-        let (from, _) = self.find((quantile - margin).max(0.0))?;
-        let (to, _) = self.find((quantile + margin).min(1.0))?;
-        // What is greater, or less, than everything so far may still come.
-        let to = if quantile + margin >= 1.0 {
-            u32::MAX
+        if this.end() < that.end() {
+            one += 1;
         } else {
-            to
-        };
-        let from = if quantile - margin <= 0.0 { 0 } else { from };
-        Some(from..=to)
+            two += 1;
+        }
     }
+    both.into()
 }
 
-/// For each cell, the buckets of which values are sought.
+/// Of all values of these parts.
+fn counts_of<'a>(parts: impl Iterator<Item = &'a CellValues>) -> Counts {
+    let mut all = Counts::default();
+    for part in parts {
+        for (bucket, count) in part.focus.iter().flat_map(|focus| focus.counts.iter()) {
+            all.add(bucket, count);
+        }
+        for (key, weight) in part.keys() {
+            all.add(bucket_of(key, part.are_numbers), weight);
+        }
+    }
+    all
+}
+
+/// For each cell, the buckets of which values are sought, ascending.
 #[derive(Debug)]
 pub(crate) struct Sought(Vec<Box<[u32]>>);
 
@@ -250,7 +256,7 @@ impl Sought {
             Sample::Nothing => return false,
         };
         let buckets = self.0.get(cell);
-        buckets.is_some_and(|buckets| buckets.contains(&bucket))
+        buckets.is_some_and(|buckets| buckets.binary_search(&bucket).is_ok())
     }
 }
 
@@ -272,46 +278,15 @@ pub(super) fn number_of_key(key: u64) -> f64 {
     })
 }
 
-/// Greater keys are in the same bucket or in greater ones.
-fn bucket_of(key: u64, is_number: bool) -> u32 {
-    /// Leading bits of a duration, behind the first, that tell buckets apart.
-    const BITS: u32 = 5;
-    if is_number {
-        // Sign, exponent and four bits more.
-        return (key >> 48) as u32;
-    }
-    match key.checked_ilog2() {
-        Some(log) if log >= BITS => {
-            let shift = log - BITS;
-            (shift << BITS) + (key >> shift) as u32
-        }
-        _ => key as u32,
-    }
-}
-
-/// Of pairs in order, the first with which so many are reached, and how many are left to reach before it.
-fn reached<T>(pairs: impl IntoIterator<Item = (T, f64)>, wanted: f64) -> Option<(T, f64)> {
-    let (mut before, mut last) = (0.0, None);
-    for (item, count) in pairs {
-        let found = (item, wanted - before);
-        before += count;
-        if before >= wanted {
-            return Some(found);
-        }
-        // Sums of fractions may fall short of the whole.
-        last = Some(found);
-    }
-    last
-}
-
-/// The buckets that the quantiles lie in.
+/// The buckets that the quantiles lie in, ascending.
 pub(super) fn buckets_of<'a>(
     parts: impl Iterator<Item = &'a CellValues>,
     quantiles: &[f64],
 ) -> Box<[u32]> {
-    let counts = Counts::of(parts);
+    let counts = counts_of(parts);
     let buckets = quantiles.iter().filter_map(|it| counts.find(*it));
-    buckets.map(|(bucket, _)| bucket).collect()
+    let buckets: BTreeSet<u32> = buckets.map(|(bucket, _)| bucket).collect();
+    buckets.into_iter().collect()
 }
 
 /// Whether these parts have all values of these buckets.
@@ -325,7 +300,7 @@ pub(super) fn counted_quantile<'a>(
     sought: impl Iterator<Item = &'a CellValues>,
     quantile: f64,
 ) -> Option<u64> {
-    let (bucket, wanted) = Counts::of(parts.iter().copied()).find(quantile)?;
+    let (bucket, wanted) = counts_of(parts.iter().copied()).find(quantile)?;
     let in_bucket = |part: &'a CellValues| {
         let is_in = move |(key, _): &(u64, f64)| bucket_of(*key, part.are_numbers) == bucket;
         part.keys().filter(is_in)
@@ -401,159 +376,4 @@ fn nth<T: Copy + Ord>(mut values: Vec<T>, rank: usize) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_stand_in_the_order_of_their_numbers() {
-        let numbers = [
-            f64::NEG_INFINITY,
-            -2.5,
-            -0.0,
-            0.0,
-            1e-300,
-            7.0,
-            f64::INFINITY,
-        ];
-        let keys: Vec<u64> = numbers
-            .iter()
-            .map(|&number| key_of_number(number))
-            .collect();
-        assert!(keys.is_sorted());
-        for (key, number) in keys.into_iter().zip(numbers) {
-            assert_eq!(number_of_key(key).to_bits(), number.to_bits());
-        }
-    }
-
-    #[test]
-    fn the_value_of_a_rank_is_that_of_the_sorted_list() {
-        let mut state = 7_u64;
-        let mut next = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            state >> 20
-        };
-        let values: Vec<u64> = (0..9_000).map(|_| next() >> (next() % 40)).collect();
-        let mut sorted = values.clone();
-        sorted.sort_unstable();
-        let (one, two) = values.split_at(1_234);
-        for rank in [0, 1, 17, 4_500, 8_998, 8_999] {
-            assert_eq!(select(&[one, two], rank, 16, u64::BITS), Some(sorted[rank]));
-        }
-        assert_eq!(select(&[one, two], 9_000, 16, u64::BITS), None);
-        let cell = |values: &[u64]| {
-            let mut cell = CellValues::default();
-            values
-                .iter()
-                .for_each(|&nanos| cell.push_duration(nanos << 12));
-            cell
-        };
-        let cells = [&cell(one), &cell(two)];
-        assert_eq!(quantile_of(&cells, 0.9), Some(sorted[8_099] << 12));
-    }
-
-    #[test]
-    fn a_value_that_stands_for_several_counts_as_often() {
-        for (quantile, expected) in [(0.0, 10), (0.2, 10), (0.25, 20), (0.7, 20), (0.9, 30)] {
-            let cell = || {
-                let mut cell = CellValues::default();
-                cell.push(Sample::Duration(10), 1.0);
-                cell.push(Sample::Duration(20), 2.5);
-                cell.push(Sample::Duration(30), 1.0);
-                cell
-            };
-            let (sought, mut counted) = (cell(), cell());
-            counted.condense();
-            let found = counted_quantile(&[&counted], std::iter::once(&sought), quantile);
-            assert_eq!(found, Some(expected), "{quantile}");
-            assert_eq!(quantile_of(&[&cell()], quantile), Some(expected));
-        }
-    }
-
-    /// Durations and numbers of all sizes.
-    fn samples() -> [Vec<Sample>; 2] {
-        let mut state = 3_u64;
-        let mut next = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (state >> 20) >> (state % 41)
-        };
-        let durations = (0..30_000).map(|_| Sample::Duration(next())).collect();
-        let numbers = (0..30_000).map(|_| Sample::Number(next() as f64 - 9e5));
-        [durations, numbers.collect()]
-    }
-
-    fn kept(samples: &[Sample]) -> CellValues {
-        let mut kept = CellValues::default();
-        samples.iter().for_each(|&sample| kept.push(sample, 1.0));
-        kept
-    }
-
-    #[test]
-    fn values_that_were_counted_are_found_again() {
-        for samples in samples() {
-            let (one, two) = samples.split_at(11_234);
-            let (exact, single) = (kept(one), kept(two));
-            let mut counted = kept(one);
-            counted.condense();
-            assert!(counted.is_counted() && counted.keys().count() == 0);
-            for quantile in [0.0, 0.001, 0.5, 0.9, 0.99, 1.0] {
-                let parts = [&counted, &single];
-                let buckets = buckets_of(parts.into_iter(), &[quantile]);
-                assert!(!know(parts.into_iter(), &buckets));
-                let sought = Sought::new(vec![buckets]);
-                let found = one.iter().filter(|sample| sought.has(0, **sample));
-                let found = kept(&found.copied().collect::<Vec<_>>());
-                let count = found.keys().count();
-                assert!(count < one.len() / 2, "{count} of {}", one.len());
-                assert_eq!(
-                    counted_quantile(&parts, std::iter::once(&found), quantile),
-                    quantile_of(&[&exact, &single], quantile),
-                    "{quantile}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn of_many_values_those_near_the_ranks_are_kept() {
-        for samples in samples() {
-            for quantiles in [&[0.9][..], &[0.0], &[1.0], &[0.5, 0.9, 0.99]] {
-                let (one, two) = samples.split_at(17_234);
-                let focused = |samples: &[Sample]| {
-                    let mut cell = CellValues::default();
-                    for samples in samples.chunks(3_000) {
-                        samples.iter().for_each(|&sample| cell.push(sample, 1.0));
-                        cell.focus(quantiles);
-                    }
-                    cell
-                };
-                let (one, two, all) = (focused(one), focused(two), kept(&samples));
-                let count = one.keys().count() + two.keys().count();
-                assert!(count < 15_000, "{count} of {}", samples.len());
-                let buckets = buckets_of([&one, &two].into_iter(), quantiles);
-                assert!(know([&one, &two].into_iter(), &buckets));
-                for &quantile in quantiles {
-                    assert_eq!(
-                        counted_quantile(&[&one, &two], std::iter::empty(), quantile),
-                        quantile_of(&[&all], quantile),
-                        "{quantile}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn values_that_come_to_be_others_are_not_taken_for_known() {
-        let mut cell = CellValues::default();
-        for nanos in (0..100_000_u64).map(|nanos| nanos * nanos) {
-            cell.push_duration(nanos);
-            cell.focus(&[0.5]);
-        }
-        let buckets = buckets_of(std::iter::once(&cell), &[0.5]);
-        assert!(!know(std::iter::once(&cell), &buckets));
-    }
-}
+mod tests;
