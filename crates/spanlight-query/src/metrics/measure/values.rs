@@ -187,6 +187,11 @@ impl CellValues {
 
 /// Whether one of these, which ascend, has the bucket.
 fn contain(ranges: &[RangeInclusive<u32>], bucket: u32) -> bool {
+    /// So many are faster looked at one by one, for each value that is measured.
+    const FEW: usize = 4;
+    if ranges.len() <= FEW {
+        return ranges.iter().any(|range| range.contains(&bucket));
+    }
     let at = ranges.partition_point(|range| *range.end() < bucket);
     ranges.get(at).is_some_and(|range| *range.start() <= bucket)
 }
