@@ -221,7 +221,7 @@ impl Loaded {
 }
 
 /// Bytes of the buffers that are not among those known, which they become.
-fn new_bytes(batch: &SpanBatch, known: &mut FxHashSet<usize>) -> usize {
+pub(crate) fn new_bytes(batch: &SpanBatch, known: &mut FxHashSet<usize>) -> usize {
     let mut bytes = 0;
     let columns = batch.record_batch().columns().iter();
     let mut left: Vec<_> = columns.map(|column| column.to_data()).collect();
@@ -236,7 +236,7 @@ fn new_bytes(batch: &SpanBatch, known: &mut FxHashSet<usize>) -> usize {
 }
 
 /// The reason that an answer lacks what a thread was to read that has broken off.
-fn broken_off(error: &JoinError) -> PartialReason {
+pub(crate) fn broken_off(error: &impl ToString) -> PartialReason {
     PartialReason::Unreadable {
         partition: "a part of the store".to_owned(),
         message: error.to_string(),

@@ -3,6 +3,7 @@
 //!
 //! What cannot be read is no error: it is noted in the [`ScanReport`], and the rest goes on. Dropping the pass ends it.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,14 +96,11 @@ pub(crate) async fn pass<W: Worker>(
         dropped: AtomicBool::new(false),
     });
     let waiting = Waiting(Arc::clone(&work));
-    let mut running = FuturesUnordered::new();
-    for worker in workers {
-        let (work, (done, ended)) = (Arc::clone(&work), oneshot::channel());
-        // Nobody may wait any more.
-        let run = move || drop(done.send(work.run(worker)));
-        background::spawn(run).map_err(|error| QueryError::Internal(error.to_string()))?;
-        running.push(ended);
-    }
+    let running = begin(workers, |worker| {
+        let work = Arc::clone(&work);
+        background::spawn(move || work.run(worker))
+    });
+    let mut running = running.map_err(|error| QueryError::Internal(error.to_string()))?;
     let (mut done, mut stopped) = (Vec::new(), None);
     loop {
         match timeout_at(deadline + PATIENCE, running.next()).await {
@@ -121,6 +119,24 @@ pub(crate) async fn pass<W: Worker>(
     }
     drop(waiting);
     Ok((done, stopped))
+}
+
+/// Sends as many workers off as the system has threads for: these do the work of all.
+fn begin<W, R>(
+    workers: Vec<W>,
+    send_off: impl Fn(W) -> io::Result<oneshot::Receiver<R>>,
+) -> io::Result<FuturesUnordered<oneshot::Receiver<R>>> {
+    let (running, mut failed) = (FuturesUnordered::new(), None);
+    for worker in workers {
+        match send_off(worker) {
+            Ok(ended) => running.push(ended),
+            Err(error) => failed = Some(error),
+        }
+    }
+    match failed {
+        Some(error) if running.is_empty() => Err(error),
+        _ => Ok(running),
+    }
 }
 
 /// How many workers a pass has.
@@ -227,5 +243,30 @@ impl Reading<'_> {
             Some(why) => Err(why),
             None => worker.end().map_err(|_| Stopped::Memory),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of three workers are sent off when the system has so many threads.
+    fn sent_off(threads: usize) -> io::Result<usize> {
+        let left = std::cell::Cell::new(threads);
+        let send_off = |()| match left.get() {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            count => {
+                left.set(count - 1);
+                Ok(oneshot::channel::<()>().1)
+            }
+        };
+        begin(vec![(); 3], send_off).map(|running| running.len())
+    }
+
+    #[test]
+    fn a_pass_goes_on_with_the_threads_that_there_are() {
+        assert_eq!(sent_off(5).unwrap(), 3);
+        assert_eq!(sent_off(1).unwrap(), 1);
+        assert!(sent_off(0).is_err());
     }
 }

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use crate::answer::Inspected;
 use crate::background;
 use crate::limits::PartialReason;
-use crate::load::unreadable;
+use crate::load::{broken_off, unreadable};
 
 /// Rows of one step of a stream, so that no step keeps a thread long.
 const ROWS_AT_ONCE: usize = 16_384;
@@ -87,11 +87,17 @@ impl ScanReport {
 
     /// Remembers what cannot be read.
     pub(crate) fn note_unreadable(&self, partition: &str, error: &ReadError) {
-        let mut reasons = self
-            .unreadable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        reasons.push(unreadable(partition.to_owned(), error));
+        self.remember(unreadable(partition.to_owned(), error));
+    }
+
+    /// Remembers that a thread broke off, so that some of what it was to read is missing.
+    fn note_broken_off(&self) {
+        self.remember(broken_off(&"a reader broke off"));
+    }
+
+    fn remember(&self, reason: PartialReason) {
+        let reasons = self.unreadable.lock();
+        reasons.unwrap_or_else(PoisonError::into_inner).push(reason);
     }
 }
 
@@ -222,8 +228,8 @@ fn in_background(
     partitions: Vec<Partition>,
     report: Arc<ScanReport>,
 ) -> Result<BoxStream<'static, SpanBatch>> {
-    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-    let read = move || {
+    let noted = Arc::clone(&report);
+    let read = move |sender: &mpsc::Sender<SpanBatch>| {
         for partition in partitions {
             report.opened();
             let name = partition.describe();
@@ -241,12 +247,12 @@ fn in_background(
             }
         }
     };
-    background::spawn(read).map_err(DataFusionError::IoError)?;
-    let next = |mut receiver: mpsc::Receiver<SpanBatch>| async move {
-        let batch = receiver.recv().await?;
-        Some((batch, receiver))
-    };
-    Ok(stream::unfold(receiver, next).boxed())
+    let batches = background::stream(BATCHES_AHEAD, read).map_err(DataFusionError::IoError)?;
+    let whole = batches.filter_map(move |batch| {
+        let batch = batch.map_err(|_| noted.note_broken_off()).ok();
+        futures::future::ready(batch)
+    });
+    Ok(whole.boxed())
 }
 
 impl DisplayAs for SpanScanExec {

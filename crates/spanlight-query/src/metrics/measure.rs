@@ -7,6 +7,7 @@ mod values;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use datafusion::execution::memory_pool::MemoryReservation;
 use spanlight_traceql::ast::{Intrinsic, OverTimeFunction};
@@ -416,7 +417,7 @@ impl Total {
 fn quantiles_of(cells: &[Parts], quantiles: &[f64], in_seconds: bool) -> Vec<Vec<Option<f64>>> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(vec![Vec::new(); cells.len()]);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let work = || {
             loop {
                 let cell = next.fetch_add(1, Ordering::Relaxed);
@@ -433,7 +434,8 @@ fn quantiles_of(cells: &[Parts], quantiles: &[f64], in_seconds: bool) -> Vec<Vec
             }
         };
         for _ in 1..parallel::workers().min(cells.len()) {
-            scope.spawn(work);
+            // Where the system has no thread for it, the others do its work.
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
         work();
     });

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{BinaryArray, RecordBatch};
+use futures::future;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use parquet::errors::ParquetError;
 use spanlight_model::{SpanBatch, TraceId};
 use tokio::sync::mpsc;
-use tokio::task;
+use tokio::task::{self, JoinError};
 
 use super::ColdFile;
 use super::catalogue::AttributeScope;
@@ -146,10 +147,7 @@ impl FileReader {
             let parts = match task::spawn_blocking(look).await {
                 Ok(Ok(parts)) => parts,
                 Ok(Err(error)) => vec![Err(error)],
-                Err(error) => vec![Err(ReadError::Damaged {
-                    file: label,
-                    reason: error.to_string(),
-                })],
+                Err(error) => vec![Err(broken_off(&label, &error))],
             };
             stream::iter(parts).flat_map(|part| match part {
                 Ok(part) => part.stream(),
@@ -271,20 +269,27 @@ impl Part {
         )
     }
 
-    /// Reads on a blocking thread, which starts when the stream is first polled and ends when it is dropped.
+    /// Reads on a blocking thread, which starts when the stream is first polled and ends when it is dropped. Where it
+    /// breaks off, the last is an error.
     pub(crate) fn stream(self) -> BoxStream<'static, Result<SpanBatch, ReadError>> {
         let batches = async move {
+            let label = self.file.fetch.file().label();
             let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-            task::spawn_blocking(move || {
+            let reading = task::spawn_blocking(move || {
                 self.read(&mut |batch| match sender.blocking_send(batch) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
                 });
             });
-            stream::unfold(receiver, |mut receiver| async move {
+            let ended = stream::once(reading).filter_map(move |ended| {
+                let error = ended.err().map(|error| broken_off(&label, &error));
+                future::ready(error.map(Err))
+            });
+            let batches = stream::unfold(receiver, |mut receiver| async move {
                 let batch = receiver.recv().await?;
                 Some((batch, receiver))
-            })
+            });
+            batches.chain(ended)
         };
         stream::once(batches).flatten().boxed()
     }
@@ -460,6 +465,14 @@ impl Part {
 
 fn is_narrow(columns: &ScanColumns) -> bool {
     !(columns.attributes == AttributeKeys::All || columns.events || columns.links)
+}
+
+/// A thread that read the file broke off, which only a file that nobody foresaw brings about.
+pub(crate) fn broken_off(file: &str, error: &JoinError) -> ReadError {
+    ReadError::Damaged {
+        file: file.to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 /// What readers are told; those who run the server are told too, unless the file is only out of reach.

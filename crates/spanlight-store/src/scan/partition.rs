@@ -13,7 +13,7 @@ use tokio::task;
 
 use super::report::{ScanReport, SkipReason};
 use super::{AttributeColumn, AttributeCount, ScanRequest, memory};
-use crate::cold::read::{FileReader, Part};
+use crate::cold::read::{self, FileReader, Part};
 use crate::cold::{ColdFile, FileTimes};
 use crate::error::ReadError;
 use crate::hot::{HotBatch, TimeBounds};
@@ -351,12 +351,8 @@ pub(crate) async fn of_files(
     {
         match looked {
             Ok(found) => partitions.extend(found),
-            // The thread broke off, which only a file that nobody foresaw brings about.
             Err(error) => partitions.extend(files.iter().map(|file| {
-                let error = ReadError::Damaged {
-                    file: file.label(),
-                    reason: error.to_string(),
-                };
+                let error = read::broken_off(&file.label(), &error);
                 Partition::unreadable(file, error)
             })),
         }

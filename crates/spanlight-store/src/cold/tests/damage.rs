@@ -1,6 +1,13 @@
 //! A data file in which a bit turned: what comes is what was written, or an error that names the file.
 
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
 use super::*;
+use crate::cold::source::{DataSource, LocalFiles};
 use crate::error::ReadError;
 use crate::scan::{Field, Filter, Literal};
 
@@ -102,4 +109,48 @@ async fn damage_harms_only_those_who_need_what_is_damaged() {
         reason,
         "Parquet error: the checksum of the page indexes is wrong"
     );
+}
+
+/// Files whose readers break off from some time on.
+#[derive(Debug)]
+struct Breaking {
+    files: LocalFiles,
+    breaks: AtomicBool,
+}
+
+impl DataSource for Breaking {
+    fn read_ranges(&self, file: &ColdFile, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
+        assert!(
+            !self.breaks.load(Ordering::Relaxed),
+            "broken off on purpose"
+        );
+        self.files.read_ranges(file, ranges)
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_breaks_off_does_not_end_as_if_it_were_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(&LocalDisk, directory.path(), &[sample::batch(3, 50)]).file;
+    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+    let source = Arc::new(Breaking {
+        files: LocalFiles(Arc::clone(&disk)),
+        breaks: AtomicBool::new(false),
+    });
+    let reader = FileReader {
+        source: Arc::clone(&source) as Arc<dyn DataSource>,
+        ..FileReader::local(&disk)
+    };
+    let (file, request) = (Arc::new(file), Arc::default());
+    let files = std::iter::once(&file);
+    let partitions = scan::of_files(&reader, files, &request, &Arc::default()).await;
+    assert_eq!(partitions.len(), 1);
+    source.breaks.store(true, Ordering::Relaxed);
+    for partition in partitions {
+        let read: Vec<_> = partition.stream().collect().await;
+        let [Err(ReadError::Damaged { file: named, .. })] = &read[..] else {
+            panic!("{} batches", read.len());
+        };
+        assert!(named.ends_with(&file.name));
+    }
 }
