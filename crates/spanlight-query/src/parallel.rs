@@ -205,12 +205,13 @@ impl Reading<'_> {
         &self,
         worker: &mut W,
         partition: Partition,
+        batch_spans: usize,
         has_values: impl Fn(&str) -> bool,
         take: impl Fn(&mut W, &SpanBatch, &[AttributeColumn]) -> Result<(), MemoryFull>,
     ) -> Result<(), Stopped> {
         worker.begin(&partition);
         let mut stopped = None;
-        partition.read_apart(has_values, |read| {
+        partition.read_apart(batch_spans, has_values, |read| {
             let (batch, apart) = read.map_or_else(
                 |error| (Err(error), Vec::new()),
                 |(batch, apart)| (Ok(batch), apart),

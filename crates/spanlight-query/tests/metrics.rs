@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use spanlight_model::AnyValue;
-use spanlight_query::{MetricsRequest, QueryEngine, QueryLimits};
+use spanlight_query::{MetricsAnswer, MetricsRequest, PartialReason, QueryEngine, QueryLimits};
 
 use crate::cases::{Loaded, load, load_with};
 use crate::notation::{self, EPOCH};
@@ -287,6 +287,51 @@ async fn examples_of_points_are_spans_of_them() {
         assert_eq!(examples("({ } | rate()) * 2", 9).await, "");
         loaded.store.flush().await.unwrap();
     }
+}
+
+/// Compares spans of the table, of these many traces and with a text of these many bytes each, within this memory.
+async fn compare_within(memory_bytes: usize, traces: usize, bytes: usize) -> MetricsAnswer {
+    let mut text = String::new();
+    for trace in 1..=traces {
+        writeln!(text, "trace {trace:x}").unwrap();
+        for span in 1..=5 {
+            let (a, long) = ((span + trace) % 7, "x".repeat(bytes));
+            writeln!(
+                text,
+                "  s 0+5 id:{span:x} .a={a} .b=\"{trace}.{span}.{long}\""
+            )
+            .unwrap();
+        }
+    }
+    let limits = QueryLimits {
+        memory_bytes,
+        ..QueryLimits::default()
+    };
+    let loaded = load_with(&text, limits).await;
+    loaded.store.flush().await.unwrap();
+    let request = request("{ } | compare({ .a < 3 })");
+    let answer = loaded.engine.metrics(request).await.unwrap();
+    assert_eq!(loaded.engine.memory_bytes(), 0);
+    answer
+}
+
+#[tokio::test]
+async fn where_memory_is_short_batches_are_smaller_and_the_answer_is_the_same() {
+    let roomy = compare_within(96 << 20, 1_200, 1).await;
+    let short = compare_within(4 << 20, 1_200, 1).await;
+    assert_eq!((short.series, short.partial), (roomy.series, vec![]));
+    assert_eq!(roomy.partial, []);
+}
+
+#[tokio::test]
+async fn what_is_counted_has_to_fit_beside_the_batch_that_it_is_counted_of() {
+    let roomy = compare_within(12 << 20, 400, 1_000).await;
+    assert_eq!(roomy.partial, []);
+    let short = compare_within(5 << 20, 400, 1_000).await;
+    assert!(matches!(
+        short.partial[..],
+        [PartialReason::MemoryLimit { .. }]
+    ));
 }
 
 #[tokio::test]

@@ -161,7 +161,8 @@ impl Pass<'_> {
         };
         let workers = self.read(partitions, |pass| {
             let sink = make(pass);
-            RowWorker::new(&pass.plan, sink, &repeated, &pass.cancelled, pass.reserve())
+            let memory = (pass.reserve(), pass.limits.memory_bytes);
+            RowWorker::new(&pass.plan, sink, &repeated, &pass.cancelled, memory)
         });
         let (mut sinks, mut again) = (Vec::new(), BTreeSet::new());
         for worker in workers.await? {

@@ -5,9 +5,11 @@
 //! decide. Traces at the edges of batches, in memory, and in several places are left for reading them by their ids.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::execution::memory_pool::MemoryReservation;
+use rustc_hash::FxHashSet;
 use spanlight_model::{SpanBatch, TraceId};
 use spanlight_store::{AttributeColumn, Partition};
 
@@ -16,11 +18,16 @@ use super::relate::may_match;
 use super::repeats::{Repeated, TraceKey};
 use super::traces::id_at;
 use crate::decide::{self, Cancelled};
-use crate::load::MemoryFull;
-use crate::parallel::{Reading, Stopped, Worker};
+use crate::load::{MemoryFull, new_bytes};
+use crate::parallel::{self, Reading, Stopped, Worker};
 use crate::plan::filter_bit;
 use crate::predicate::{Bound, Filter};
 use crate::traces::{TraceRows, group};
+
+/// Spans of a batch whose attributes come apart: the more, the fewer traces are cut and the seldomer a text is looked up.
+const BATCH_SPANS: Range<usize> = 1 << 10..32 << 10;
+/// About as many bytes does each of them take.
+const SPAN_BYTES: usize = 400;
 
 /// Takes the rows that were selected.
 pub(crate) trait Sink: Send + 'static {
@@ -57,6 +64,7 @@ pub(crate) struct RowWorker<S> {
     pub(crate) again: BTreeSet<TraceId>,
     repeated: Arc<Repeated>,
     memory: MemoryReservation,
+    batch_spans: usize,
     cancelled: Cancelled,
     streamed: bool,
     /// Of the partition nothing was seen yet.
@@ -87,7 +95,7 @@ impl<S: Sink> RowWorker<S> {
         sink: S,
         repeated: &Arc<Repeated>,
         cancelled: &Cancelled,
-        memory: MemoryReservation,
+        (memory, memory_max): (MemoryReservation, usize),
     ) -> Self {
         let fields = &plan.plan.fields;
         let filters = plan.plan.filters.iter();
@@ -98,6 +106,7 @@ impl<S: Sink> RowWorker<S> {
             again: BTreeSet::new(),
             repeated: Arc::clone(repeated),
             memory,
+            batch_spans: batch_spans(memory_max, parallel::workers()),
             cancelled: cancelled.clone(),
             streamed: false,
             is_first: true,
@@ -105,17 +114,31 @@ impl<S: Sink> RowWorker<S> {
         }
     }
 
+    /// A batch that was made for it alone. What is held for it stays until the next one, as that is about as large.
     fn take_apart(
         &mut self,
         batch: &SpanBatch,
         apart: &[AttributeColumn],
     ) -> Result<(), MemoryFull> {
+        let columns = apart.iter().map(|column| column.values.byte_size());
+        let bytes = new_bytes(batch, &mut FxHashSet::default()) + columns.sum::<usize>();
+        self.fit(bytes)?;
+        self.look(batch, apart);
+        self.fit(bytes)
+    }
+
+    /// Takes memory for what was found, and for a batch of so many bytes.
+    fn fit(&mut self, batch: usize) -> Result<(), MemoryFull> {
+        let again = self.again.len() * 32;
+        self.sink.fit(&self.memory, again + batch)
+    }
+
+    fn look(&mut self, batch: &SpanBatch, apart: &[AttributeColumn]) {
         let plan = Arc::clone(&self.plan);
         match &plan.selection {
             Selection::Spans(filter) => self.spans(filter, batch, apart)?,
             Selection::Traces | Selection::Whole => self.traces(batch, apart)?,
         }
-        self.sink.fit(&self.memory, self.again.len() * 32)
     }
 
     /// Spans that are selected each by itself.
@@ -251,7 +274,7 @@ impl<S: Sink> Worker for RowWorker<S> {
         if let Some(open) = self.open.take() {
             self.leave(open.id, open.found);
         }
-        Ok(())
+        self.fit(0)
     }
 
     fn read(&mut self, partition: Partition, reading: &Reading<'_>) -> Result<(), Stopped> {
@@ -261,12 +284,20 @@ impl<S: Sink> Worker for RowWorker<S> {
         let sink = &self.sink;
         let present: BTreeSet<String> = sink.without_values().map(str::to_owned).collect();
         let has_values = |key: &str| !present.contains(key);
-        reading.apart(self, partition, has_values, Self::take_apart)
+        let (batch_spans, take) = (self.batch_spans, Self::take_apart);
+        reading.apart(self, partition, batch_spans, has_values, take)
     }
 
     fn take(&mut self, batch: &SpanBatch) -> Result<(), MemoryFull> {
-        self.take_apart(batch, &[])
+        self.look(batch, &[]);
+        self.fit(0)
     }
+}
+
+/// As many spans as the batches of all workers may take a half of the memory for.
+fn batch_spans(memory_bytes: usize, workers: usize) -> usize {
+    let spans = memory_bytes / 2 / workers.max(1) / SPAN_BYTES;
+    spans.clamp(BATCH_SPANS.start, BATCH_SPANS.end)
 }
 
 fn runs(ids: &[u8], rows: usize) -> Vec<Run> {

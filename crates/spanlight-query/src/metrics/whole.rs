@@ -130,7 +130,8 @@ impl Pass<'_> {
         partitions.retain(wanted);
         self.read(partitions, |pass| {
             let sink = make(pass);
-            RowWorker::new(&pass.plan, sink, &repeated, &pass.cancelled, pass.reserve())
+            let memory = (pass.reserve(), pass.limits.memory_bytes);
+            RowWorker::new(&pass.plan, sink, &repeated, &pass.cancelled, memory)
         })
         .await
     }

@@ -55,4 +55,20 @@ impl AttributeValues {
             Self::Same(_, nulls) | Self::Present(nulls) => nulls.as_ref(),
         }
     }
+
+    /// Bytes of memory that they keep alive; texts may be those of other batches, too.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        match self {
+            Self::Texts(codes, texts) => {
+                codes.get_buffer_memory_size() + texts.get_buffer_memory_size()
+            }
+            Self::Ints(ints) => ints.get_buffer_memory_size(),
+            Self::Doubles(doubles) => doubles.get_buffer_memory_size(),
+            Self::Bools(bools) => bools.get_buffer_memory_size(),
+            Self::Same(_, nulls) | Self::Present(nulls) => {
+                nulls.as_ref().map_or(0, |nulls| nulls.buffer().capacity())
+            }
+        }
+    }
 }

@@ -233,14 +233,16 @@ impl Partition {
 
     /// The same for those who look at all attributes, key by key: what has a column comes by itself, beside the
     /// spans. They have what has no column, and the attributes that were asked for; in memory all. Of keys for which
-    /// `has_values` is false only the presence is read, which takes no dictionaries.
+    /// `has_values` is false only the presence is read, which takes no dictionaries. From a file so many spans come at
+    /// once.
     pub fn read_apart(
         self,
+        batch_spans: usize,
         has_values: impl Fn(&str) -> bool,
         mut take: impl FnMut(Result<(SpanBatch, Vec<AttributeColumn>), ReadError>) -> ControlFlow<()>,
     ) {
         match self.source {
-            Source::File(part) => part.read_apart(&has_values, &mut take),
+            Source::File(part) => part.read_apart(batch_spans, &has_values, &mut take),
             Source::Hot { .. } | Source::Unreadable { .. } => {
                 self.read(|batch| take(batch.map(|batch| (batch, Vec::new()))));
             }

@@ -16,9 +16,6 @@ use crate::cold::pages::Distinct;
 use crate::error::ReadError;
 use crate::scan::{AttributeColumn, AttributeCount, AttributeKeys};
 
-/// Spans of a batch whose attributes come apart: a row group as we write them, so that traces are seldom cut.
-const BATCH_SPANS: usize = 128 << 10;
-
 /// Takes spans with attributes by themselves.
 type TakeApart<'t> =
     dyn FnMut(Result<(SpanBatch, Vec<AttributeColumn>), ReadError>) -> ControlFlow<()> + 't;
@@ -26,7 +23,12 @@ type TakeApart<'t> =
 impl Part {
     /// The same with the columns of attributes by themselves; see
     /// [`Partition::read_apart`](crate::Partition::read_apart).
-    pub(crate) fn read_apart(&self, has_values: &dyn Fn(&str) -> bool, take: &mut TakeApart<'_>) {
+    pub(crate) fn read_apart(
+        &self,
+        batch_spans: usize,
+        has_values: &dyn Fn(&str) -> bool,
+        take: &mut TakeApart<'_>,
+    ) {
         let footer = &self.file.footer;
         let listed = &self.file.request.columns.attributes;
         let read = self.group_reader().and_then(|mut group| {
@@ -47,7 +49,7 @@ impl Part {
                     group.presence.insert(leaves.start);
                 }
             }
-            self.read_rows(&group, &roots, BATCH_SPANS, &mut |rows| {
+            self.read_rows(&group, &roots, batch_spans, &mut |rows| {
                 let batch = decode_apart(rows, &footer.catalogue, listed, &presence);
                 let batch = batch.map_err(|error| ParquetError::General(error.to_string()))?;
                 Ok(take(Ok(batch)))

@@ -107,8 +107,10 @@ async fn attributes(file: &ColdFile, listed: AttributeKeys, apart: bool) -> Vec<
         };
         if apart {
             let has_values = |key: &str| key != "b";
-            partition.read_apart(has_values, |read| {
+            // So many that they do not end where pages do.
+            partition.read_apart(7, has_values, |read| {
                 let (batch, columns) = read.unwrap();
+                assert!(batch.num_spans() <= 7);
                 take(&batch, &columns);
                 ControlFlow::Continue(())
             });
