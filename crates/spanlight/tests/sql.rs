@@ -148,3 +148,17 @@ fn rows_are_a_table_or_what_programs_read() {
     hint: did you mean name? A text stands in single quotes, 'naem'
     ");
 }
+
+#[test]
+fn what_is_too_slow_is_told_what_helps() {
+    let directory = TempDir::new().unwrap();
+    let _server = Running::serve(directory.path(), &["--set", "limits.search_time=300ms"]);
+    let endless =
+        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+    let stopped = run_in(directory.path(), &["sql", endless]);
+    assert_eq!(stopped.code, Some(1));
+    insta::assert_snapshot!(stopped.stderr, @r"
+    error: the statement was stopped after 300ms, its time limit
+    hint: give a time range, as in start_time > now() - interval '1 hour', or raise limits.search_time
+    ");
+}

@@ -76,7 +76,9 @@ fn is_metrics(query: &str) -> bool {
 
 pub(super) fn refused(query: &str, refusal: &Refusal, colour: ColorChoice) -> Failure {
     if refusal.status != StatusCode::BAD_REQUEST {
-        return Failure::failed(&refusal.message);
+        let hint = refusal.hint.iter();
+        let hint: String = hint.map(|hint| format!("\nhint: {hint}")).collect();
+        return Failure::failed(&format!("{}{hint}", refusal.message));
     }
     let mut terminal = screen::output(colour);
     terminal.colour = screen::errors_coloured(colour);
