@@ -227,7 +227,9 @@ fn test(columns: &[ViewColumn], expression: &Expr) -> Option<Filter> {
         _ => {
             let (name, operator, literal) = comparison(expression)?;
             let (field, types) = field(columns, name)?;
-            let ordered = types.is_some() || field == Field::Duration;
+            // SQL has NaN above every number, the store has it nowhere: of doubles, equality alone is the same.
+            let is_int = types == Some(Types::only(&[AttributeType::Int]));
+            let ordered = is_int || field == Field::Duration;
             let operator = match operator {
                 Operator::Eq => Comparison::Equal,
                 Operator::Lt if ordered => Comparison::Less,

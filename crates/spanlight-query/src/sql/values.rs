@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value as Json};
-use spanlight_model::{AnyValue, AttributeType, Attributes, Value};
+use spanlight_model::{AnyValue, Attributes, Value};
 
 use super::types::Types;
 
@@ -19,11 +19,8 @@ pub(super) enum Cell<'a> {
 
 /// A value in a column of these types; nothing where it is of another.
 pub(super) fn cell(value: Value<'_>, types: Types) -> Cell<'_> {
-    let kind = value.lanes().0;
-    // A whole number is a double, too.
-    let fits = types.has(kind) || (kind == AttributeType::Int && types.has(AttributeType::Double));
     match value {
-        _ if !fits => Cell::Null,
+        _ if !types.has(value.lanes().0) => Cell::Null,
         Value::Empty => Cell::Null,
         Value::Int(number) => Cell::Int(number),
         Value::Double(number) => Cell::Double(number),

@@ -15,7 +15,11 @@ fn many() -> String {
             let status = ["unset", "ok", "error"][(trace + span) % 3];
             let kind = ["server", "client"][span % 2];
             let service = ["shop", "bank", "post"][trace % 3];
-            let (n, half) = (span as i64 - 2, span as f64 / 2.0);
+            let n = span as i64 - 2;
+            let half = match trace % 8 {
+                0 => f64::NAN,
+                _ => span as f64 / 2.0,
+            };
             let mixed = ["1", "\"1\"", "2.5", "true", "[1,2]", "\"x\""][(trace + span) % 6];
             let number = ["3", "3.0", "2.5", "-1"][(trace * span) % 4];
             let rare = if trace == 7 {
@@ -39,7 +43,7 @@ fn many() -> String {
     text
 }
 
-const CONDITIONS: [&str; 34] = [
+const CONDITIONS: [&str; 38] = [
     "name = 'op1'",
     "name IN ('op1', 'op2', 'nothing')",
     "name = ''",
@@ -59,6 +63,10 @@ const CONDITIONS: [&str; 34] = [
     "\"span.n\" IN (-1, 3, 100)",
     "2 <= \"span.n\"",
     "\"span.half\" >= 1",
+    "\"span.half\" < 1",
+    "\"span.half\" IN (0.5, 1)",
+    "\"span.half\" = 'NaN'::double",
+    "\"span.number:double\" > 2.5",
     "\"span.number\" = 3",
     "\"span.number\" < 2.75",
     "\"span.number:int\" = 3",

@@ -92,6 +92,15 @@ async fn attributes_are_columns_of_their_types() {
     | 5        |
     +----------+
     ");
+    let numbers = "trace 1\n  a 0+1 .x=7\n  b 1+1 .x=7.5";
+    insta::assert_snapshot!(check(numbers, r#"SELECT "span.x", "span.x:int", "span.x:double" FROM spans ORDER BY 1"#).await, @r"
+    +--------+------------+---------------+
+    | span.x | span.x:int | span.x:double |
+    +--------+------------+---------------+
+    | 7.0    | 7          |               |
+    | 7.5    |            | 7.5           |
+    +--------+------------+---------------+
+    ");
     insta::assert_snapshot!(check(SHOP, r#"SELECT "resource.service.name", count(*) FROM spans GROUP BY 1 ORDER BY 1"#).await, @r"
     +-----------------------+----------+
     | resource.service.name | count(*) |
