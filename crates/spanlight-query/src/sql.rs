@@ -22,8 +22,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array as _, RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
@@ -140,10 +141,15 @@ impl SqlScope {
         let rows_max = request.rows_max.min(self.limits.sql_rows_max);
         let rows = self.rows(&context, plan, rows_max);
         let (schema, batches, memory, cut) = rows.await.map_err(fault)?;
-        let mut partial = reading.report.unreadable();
+        let mut partial = Vec::new();
         let more = reading.partial.lock();
-        partial.append(&mut more.unwrap_or_else(PoisonError::into_inner));
-        partial.dedup();
+        let more = std::mem::take(&mut *more.unwrap_or_else(PoisonError::into_inner));
+        // Each scan of a file says again what it cannot read.
+        for reason in reading.report.unreadable().into_iter().chain(more) {
+            if !partial.contains(&reason) {
+                partial.push(reason);
+            }
+        }
         partial.extend(cut);
         Ok(SqlAnswer {
             schema,
@@ -230,6 +236,7 @@ impl SqlScope {
             }
             if batch.num_rows() > 0 {
                 rows += batch.num_rows();
+                let batch = compact(batch)?;
                 let size = batch.get_array_memory_size();
                 memory.try_grow(size)?;
                 bytes += size;
@@ -247,6 +254,19 @@ impl SqlScope {
         }
         Ok((stream.schema(), batches, memory, cut))
     }
+}
+
+/// The same rows in arrays of their own where they are a small part of larger ones, as those of an aggregate are: held,
+/// each part would count as the whole.
+fn compact(batch: RecordBatch) -> datafusion::common::Result<RecordBatch> {
+    let sizes = batch.columns().iter();
+    let sizes = sizes.map(|column| column.to_data().get_slice_memory_size());
+    let used: usize = sizes.sum::<Result<_, _>>()?;
+    if batch.get_array_memory_size() / 2 <= used {
+        return Ok(batch);
+    }
+    let rows = UInt32Array::from_iter_values(0..batch.num_rows() as u32);
+    Ok(take_record_batch(&batch, &rows)?)
 }
 
 type Rows = (

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 
 use datafusion::common::Location;
 use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
-use datafusion::sql::sqlparser::ast::{self, visit_relations};
+use datafusion::sql::sqlparser::ast::{self, Spanned as _, Visit as _, visit_relations};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{self, Token, Tokenizer};
 
@@ -21,6 +21,11 @@ const PARTS_MAX: usize = 1_000;
 const DEPTH_MAX: usize = 50;
 /// Tables that may be named, each mention counted: what is joined with itself through names grows exponentially.
 const TABLES_MAX: usize = 16;
+
+/// Expressions of a `CUBE`: it groups by every choice of them.
+const CUBE_MAX: usize = 6;
+/// Sets that a `GROUP BY` may group by: those of all its parts are multiplied, and the planner writes each out.
+const GROUPS_MAX: usize = 64;
 
 /// A statement that was read, not yet planned.
 #[derive(Debug)]
@@ -135,6 +140,9 @@ fn parse(text: &str) -> Result<ParsedStatement, SqlFault> {
                 tables += 1;
                 ControlFlow::<()>::Continue(())
             });
+            if let ControlFlow::Break(fault) = query.visit(&mut Groups { text }) {
+                return Err(fault);
+            }
             reads(query)
         }
         _ => false,
@@ -155,6 +163,47 @@ fn parse(text: &str) -> Result<ParsedStatement, SqlFault> {
         return Err(SqlFault::bad(fault));
     }
     Ok(statement)
+}
+
+/// Refuses what groups by too many sets.
+struct Groups<'t> {
+    text: &'t str,
+}
+
+impl ast::Visitor for Groups<'_> {
+    type Break = SqlFault;
+
+    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<SqlFault> {
+        let ast::GroupByExpr::Expressions(parts, _) = &select.group_by else {
+            return ControlFlow::Continue(());
+        };
+        let mut sets = 1_usize;
+        for part in parts {
+            let message = match part {
+                ast::Expr::Cube(of) if of.len() > CUBE_MAX => {
+                    format!(
+                        "CUBE has {} expressions, and {CUBE_MAX} is the most",
+                        of.len()
+                    )
+                }
+                part => {
+                    sets = sets.saturating_mul(match part {
+                        ast::Expr::Cube(of) => 1 << of.len(),
+                        ast::Expr::Rollup(of) => of.len() + 1,
+                        ast::Expr::GroupingSets(of) => of.len(),
+                        _ => 1,
+                    });
+                    if sets <= GROUPS_MAX {
+                        continue;
+                    }
+                    format!("GROUP BY has {sets} sets and more, and {GROUPS_MAX} is the most")
+                }
+            };
+            let at = range(self.text, part.span());
+            return ControlFlow::Break(SqlFault::bad(message).at(self.text, at));
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Whether it only reads.

@@ -250,3 +250,60 @@ async fn a_statement_that_nobody_waits_for_ends() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+#[tokio::test]
+async fn sets_of_groups_are_few() {
+    let loaded = load("trace 1\n  a 0+1").await;
+    let mut text = String::new();
+    for groups in [
+        "CUBE(1, 2, 3, 4, 5, 6, name)",
+        "name, CUBE(kind, name), ROLLUP(service, status, kind), GROUPING SETS((name), (kind), (status), (service), ())",
+        "GROUPING SETS((name), (kind)), CUBE(1, 2, 3, 4, 5, service)",
+    ] {
+        let statement = format!("SELECT * FROM (SELECT count(*) FROM spans GROUP BY {groups})");
+        text += &format!("{}\n", fault(&loaded.engine, &statement).await);
+    }
+    insta::assert_snapshot!(text, @r"
+    CUBE has 7 expressions, and 6 is the most
+    at 1:57 1, 2, 3, 4, 5, 6, name
+    GROUP BY has 80 sets and more, and 64 is the most
+    at 1:122 name), (kind), (status), (service
+    GROUP BY has 128 sets and more, and 64 is the most
+    at 1:88 1, 2, 3, 4, 5, service
+    ");
+    let most = "SELECT count(*) FROM spans GROUP BY CUBE(name, kind, status, service), ROLLUP(trace_id, span_id, trace_state)";
+    assert!(ask(&loaded.engine, most).await.is_ok());
+}
+
+#[tokio::test]
+async fn rows_of_many_groups_count_once_each() {
+    let mut spans = String::from("trace 1\n");
+    (0..200).for_each(|at| writeln!(spans, "  a{at} {at}+1").unwrap());
+    let limits = QueryLimits {
+        sql_bytes_max: 3 << 19,
+        ..QueryLimits::default()
+    };
+    let loaded = load_with(&spans, limits).await;
+    let statement = "SELECT a.name || b.name, count(*) FROM spans a, spans b GROUP BY a.span_id, b.span_id, a.name || b.name";
+    let answer = ask(&loaded.engine, statement).await.unwrap();
+    assert_eq!(answer.partial, []);
+    let rows: usize = answer.batches.iter().map(|batch| batch.num_rows()).sum();
+    assert_eq!(rows, 40_000);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_named_once() {
+    let loaded = load("trace 1\n  a 0+1 .n=1").await;
+    loaded.store.flush().await.unwrap();
+    for batch in crate::notation::batches("trace 2\n  b 1+1 .n=2") {
+        loaded.store.append(batch).await.unwrap();
+    }
+    let files = std::fs::read_dir(loaded.directory.path().join("cold")).unwrap();
+    let mut files = files.map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.extension().is_some_and(|it| it == "parquet"));
+    std::fs::write(file.unwrap(), b"no parquet").unwrap();
+    let statement =
+        "SELECT a.name FROM spans a, spans b, events c WHERE a.\"span.n\" = b.\"span.n\"";
+    let answer = ask(&loaded.engine, statement).await.unwrap();
+    assert_eq!(answer.partial.len(), 1, "{:?}", answer.partial);
+}

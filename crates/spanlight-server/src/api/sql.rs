@@ -133,7 +133,12 @@ fn request(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<SqlRequest
 }
 
 fn header_of(partial: &[PartialReason]) -> Option<HeaderValue> {
-    let codes: Vec<_> = partial.iter().map(PartialReason::code).collect();
+    let mut codes: Vec<&str> = Vec::new();
+    for code in partial.iter().map(PartialReason::code) {
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
     let value = HeaderValue::from_str(&codes.join(",")).ok();
     value.filter(|_| !codes.is_empty())
 }

@@ -130,6 +130,9 @@ async fn rows_come_as_csv_and_as_arrow() {
     let statement = "SELECT 'a\"b' AS x, '' AS empty, NULL AS nothing, count(*) AS n FROM spans";
     let csv = ask(&server, statement, &[(ACCEPT.as_str(), "text/csv")]).await;
     assert_eq!(csv.text(), "x,empty,nothing,n\r\n\"a\"\"b\",\"\",,3\r\n");
+    let one = "SELECT NULL AS nothing UNION ALL SELECT '1' ORDER BY 1";
+    let one = ask(&server, one, &[(ACCEPT.as_str(), "text/csv")]).await;
+    assert_eq!(one.text(), "nothing\r\n1\r\n\"\"\r\n");
     assert_eq!(
         csv.header(CONTENT_TYPE.as_str()),
         "text/csv; charset=utf-8; header=present"

@@ -1,4 +1,5 @@
-//! Rows as CSV (RFC 4180), with the names of the columns first. What is null is empty; an empty text is `""`.
+//! Rows as CSV (RFC 4180), with the names of the columns first. What is null is empty; an empty text is `""`,
+//! and so is what is null in the only column: readers skip empty lines.
 
 use arrow_array::RecordBatch;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
@@ -56,6 +57,7 @@ fn rows(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
 }
 
 fn line(values: impl Iterator<Item = Option<String>>, text: &mut String) {
+    let start = text.len();
     for (at, value) in values.enumerate() {
         if at > 0 {
             text.push(',');
@@ -70,6 +72,9 @@ fn line(values: impl Iterator<Item = Option<String>>, text: &mut String) {
         } else {
             text.push_str(&value);
         }
+    }
+    if text.len() == start {
+        text.push_str("\"\"");
     }
     text.push_str("\r\n");
 }
