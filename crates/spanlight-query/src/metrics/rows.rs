@@ -123,7 +123,7 @@ impl<S: Sink> RowWorker<S> {
         let columns = apart.iter().map(|column| column.values.byte_size());
         let bytes = new_bytes(batch, &mut FxHashSet::default()) + columns.sum::<usize>();
         self.fit(bytes)?;
-        self.look(batch, apart);
+        self.look(batch, apart)?;
         self.fit(bytes)
     }
 
@@ -133,11 +133,11 @@ impl<S: Sink> RowWorker<S> {
         self.sink.fit(&self.memory, again + batch)
     }
 
-    fn look(&mut self, batch: &SpanBatch, apart: &[AttributeColumn]) {
+    fn look(&mut self, batch: &SpanBatch, apart: &[AttributeColumn]) -> Result<(), MemoryFull> {
         let plan = Arc::clone(&self.plan);
         match &plan.selection {
-            Selection::Spans(filter) => self.spans(filter, batch, apart)?,
-            Selection::Traces | Selection::Whole => self.traces(batch, apart)?,
+            Selection::Spans(filter) => self.spans(filter, batch, apart),
+            Selection::Traces | Selection::Whole => self.traces(batch, apart),
         }
     }
 
@@ -289,7 +289,7 @@ impl<S: Sink> Worker for RowWorker<S> {
     }
 
     fn take(&mut self, batch: &SpanBatch) -> Result<(), MemoryFull> {
-        self.look(batch, &[]);
+        self.look(batch, &[])?;
         self.fit(0)
     }
 }
