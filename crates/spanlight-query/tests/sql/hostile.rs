@@ -307,3 +307,24 @@ async fn a_file_that_cannot_be_read_is_named_once() {
     let answer = ask(&loaded.engine, statement).await.unwrap();
     assert_eq!(answer.partial.len(), 1, "{:?}", answer.partial);
 }
+
+#[tokio::test]
+async fn functions_that_make_much_of_little_are_not_there() {
+    let loaded = load("trace 1\n  a 0+1").await;
+    for (name, arguments) in [
+        ("replace", "'aa', 'a', 'aaaa'"),
+        ("regexp_replace", "'aa', 'a', 'aaaa', 'g'"),
+        ("translate", "'aa', 'a', 'b'"),
+        ("encode", "'aa', 'hex'"),
+        ("levenshtein", "'aa', 'b'"),
+        ("arrow_cast", "'aa', 'LargeUtf8'"),
+        ("list_repeat", "1, 100"),
+    ] {
+        let statement = format!("SELECT {name}({arguments})");
+        let fault = fault(&loaded.engine, &statement).await;
+        assert!(
+            fault.starts_with(&format!("there is no function {name}")),
+            "{fault}"
+        );
+    }
+}
